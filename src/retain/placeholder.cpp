@@ -1,0 +1,1 @@
+// Placeholder so that the library exists before its first source file.
