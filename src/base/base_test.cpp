@@ -4,6 +4,7 @@
 #include "base/channel.hpp"
 #include "base/clock.hpp"
 #include "base/file.hpp"
+#include "base/process.hpp"
 #include "base/rng.hpp"
 #include "base/task_group.hpp"
 #include "base/time_text.hpp"
@@ -69,4 +70,15 @@ TEST_CASE("a file is replaced as a whole and read under a limit") {
   CHECK(read_file(path, 2).error().code == ErrorCode::limit_exceeded);
   std::filesystem::remove(path);
   CHECK(read_file(path, 2).error().code == ErrorCode::not_found);
+}
+
+TEST_CASE("a program's output and exit status come back, words are split as a shell would") {
+  const auto words = split_words("printf  '%s|' \"a b\" c\\ d ''").value();
+  CHECK(words == std::vector<std::string>{"printf", "%s|", "a b", "c d", ""});
+  CHECK(as_text(run_process(words, Capture::standard_output).value().output) == "a b|c d||");
+  CHECK(run_process({"sh", "-c", "exit 7"}, Capture::none).value().exit_status == 7);
+  CHECK(run_process({"sh", "-c", "kill -9 $$"}, Capture::none).value().exit_status == 137);
+  CHECK(run_process({"/nonexistent/program"}, Capture::none).error().code == ErrorCode::not_found);
+  CHECK(run_process({"yes"}, Capture::standard_output).error().code == ErrorCode::limit_exceeded);
+  CHECK(split_words("a 'b").error().code == ErrorCode::malformed);
 }
