@@ -8,6 +8,7 @@
 #include "base/rng.hpp"
 #include "base/task_group.hpp"
 #include "base/time_text.hpp"
+#include "base/units.hpp"
 
 using namespace holdfast;
 
@@ -81,4 +82,18 @@ TEST_CASE("a program's output and exit status come back, words are split as a sh
   CHECK(run_process({"/nonexistent/program"}, Capture::none).error().code == ErrorCode::not_found);
   CHECK(run_process({"yes"}, Capture::standard_output).error().code == ErrorCode::limit_exceeded);
   CHECK(split_words("a 'b").error().code == ErrorCode::malformed);
+}
+
+TEST_CASE("sizes and spans are read as a person types them, nonsense is refused") {
+  CHECK(parse_size("64K").value() == 65536);
+  CHECK(parse_size("16 MiB").value() == 16777216);
+  CHECK(parse_size("1.5GB").value() == 1610612736);
+  CHECK(parse_size("7").value() == 7);
+  CHECK(parse_span("1h30m").value() == std::chrono::minutes(90));
+  CHECK(parse_span("250ms").value() == std::chrono::milliseconds(250));
+  CHECK(parse_span("2d").value() == std::chrono::hours(48));
+  for (const auto* bad : {"", "K", "1X", "-1", "1 1", "9999999P"})
+    CHECK(parse_size(bad).error().code == ErrorCode::usage);
+  for (const auto* bad : {"", "5", "m5", "1y", "200000d", "-3s"})
+    CHECK(parse_span(bad).error().code == ErrorCode::usage);
 }
