@@ -1,4 +1,6 @@
 # holdfast_module(NAME USES other modules... LIBRARIES third party targets...)
+# holdfast_suite(NAME)   the tests of tests/NAME/*.cpp, which may use every module
+# holdfast_fuzz_targets()   tests/fuzz/*_fuzz.cpp
 #
 # One folder of src/ is one library `holdfast_NAME`, one namespace `holdfast::NAME`, and one test
 # binary `NAME_test` made of its `*_test.cpp` files. Linking is transitive only over USES, so an
@@ -41,6 +43,41 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
 endif()
 
+# `asan_suite` and `tsan_suite` are what ./dev test builds with a sanitizer: what parses foreign
+# bytes, and what uses threads. The tests carry the labels `asan` and `tsan`.
+set(HOLDFAST_ASAN_TESTS base bson oplog store repo dataset contract)
+set(HOLDFAST_TSAN_TESTS base store repo backup)
+add_custom_target(asan_suite)
+add_custom_target(tsan_suite)
+add_custom_target(fuzz_targets)
+
+# Registers the test binary of a module or suite under the module's name.
+function(holdfast_add_test name binary)
+  add_test(NAME ${name} COMMAND ${binary} ${ARGN})
+  set(labels "")
+  if(name IN_LIST HOLDFAST_ASAN_TESTS)
+    list(APPEND labels asan)
+    add_dependencies(asan_suite ${binary})
+  endif()
+  if(name IN_LIST HOLDFAST_TSAN_TESTS)
+    list(APPEND labels tsan)
+    add_dependencies(tsan_suite ${binary})
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}")
+endfunction()
+
+function(holdfast_add_test_binary name)
+  cmake_parse_arguments(BINARY "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name}_test ${BINARY_SOURCES}
+    "${CMAKE_SOURCE_DIR}/tests/doubles/doctest_main.cpp")
+  target_link_libraries(${name}_test PRIVATE ${BINARY_LIBRARIES} doctest::doctest
+    ${RAPIDCHECK_LIBRARY})
+  target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}/tests")
+  target_compile_definitions(${name}_test PRIVATE
+    HOLDFAST_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
+  holdfast_add_test(${name} ${name}_test)
+endfunction()
+
 function(holdfast_module name)
   cmake_parse_arguments(MODULE "" "" "USES;LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp")
@@ -56,12 +93,35 @@ function(holdfast_module name)
   endforeach()
 
   if(tests)
-    add_executable(${name}_test ${tests} "${CMAKE_SOURCE_DIR}/tests/doubles/doctest_main.cpp")
-    target_link_libraries(${name}_test PRIVATE holdfast_${name} doctest::doctest
-      ${RAPIDCHECK_LIBRARY})
-    target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}/tests")
-    target_compile_definitions(${name}_test PRIVATE
-      HOLDFAST_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
-    add_test(NAME ${name} COMMAND ${name}_test)
+    holdfast_add_test_binary(${name} SOURCES ${tests} LIBRARIES holdfast_${name})
   endif()
+endfunction()
+
+function(holdfast_suite name)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp")
+  if(sources)
+    holdfast_add_test_binary(${name} SOURCES ${sources} LIBRARIES holdfast_cli)
+  endif()
+endfunction()
+
+# With HOLDFAST_FUZZ each target is a libFuzzer binary; otherwise it replays its kept corpus and
+# seeded mutations of it, and is an ordinary test.
+function(holdfast_fuzz_targets)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/*_fuzz.cpp")
+  foreach(source IN LISTS sources)
+    get_filename_component(name "${source}" NAME_WE)
+    if(HOLDFAST_FUZZ)
+      add_executable(${name} "${source}")
+      target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    else()
+      add_executable(${name} "${source}" "${CMAKE_SOURCE_DIR}/tests/doubles/fuzz_replay_main.cpp")
+      if(NOT name STREQUAL "canary_fuzz")
+        list(APPEND HOLDFAST_ASAN_TESTS ${name})
+        holdfast_add_test(${name} ${name} "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name}")
+      endif()
+    endif()
+    target_link_libraries(${name} PRIVATE holdfast_cli)
+    target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests")
+    add_dependencies(fuzz_targets ${name})
+  endforeach()
 endfunction()
