@@ -97,3 +97,12 @@ TEST_CASE("sizes and spans are read as a person types them, nonsense is refused"
   for (const auto* bad : {"", "5", "m5", "1y", "200000d", "-3s"})
     CHECK(parse_span(bad).error().code == ErrorCode::usage);
 }
+
+TEST_CASE("TRY passes over a success without a value and returns its failure") {
+  const auto both = [](Result<void> first) -> Result<int> {
+    TRY(std::move(first));
+    return 1;
+  };
+  CHECK(both({}).value() == 1);
+  CHECK(both(fail(ErrorCode::io, "x")).error().code == ErrorCode::io);
+}

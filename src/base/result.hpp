@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -48,6 +49,11 @@ class [[nodiscard]] Result : public tl::expected<T, Error> {
     if (!this->has_value()) this->error().trail.push_back(std::move(doing));
     return std::move(*this);
   }
+
+  // The value, moved out; nothing for Result<void>. REQUIRES: has_value().
+  T take() && {
+    if constexpr (!std::is_void_v<T>) return std::move(**this);
+  }
 };
 
 // `return fail(ErrorCode::corrupt, fmt::format("pack {} is short", id));`
@@ -64,6 +70,12 @@ inline tl::unexpected<Error> fail(Error error) {
 tl::unexpected<Error> fail_errno(std::string_view doing, int error_number,
                                  std::source_location where = std::source_location::current());
 
+// The value of a result that has one; nothing for Result<void>, whose tl::expected has no value().
+template <class T>
+T take_value(Result<T>&& result) {
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
 }  // namespace holdfast
 
 // Returns early with the error, else yields the value. Only as the whole initialiser, the whole
@@ -73,5 +85,5 @@ tl::unexpected<Error> fail_errno(std::string_view doing, int error_number,
   __extension__({                                                                          \
     auto try_result_ = (expression);                                                       \
     if (!try_result_.has_value()) return ::holdfast::fail(std::move(try_result_.error())); \
-    std::move(try_result_).value();                                                        \
+    ::holdfast::take_value(std::move(try_result_));                                        \
   })

@@ -1,0 +1,37 @@
+#include "cli/output.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast::cli {
+
+std::string Table::text() const {
+  std::vector<std::size_t> widths(rows_.front().size(), 0);
+  for (const auto& row : rows_)
+    for (std::size_t column = 0; column < row.size() && column < widths.size(); ++column)
+      widths[column] = std::max(widths[column], row[column].size());
+  std::string text;
+  for (const auto& row : rows_) {
+    std::string line;
+    for (std::size_t column = 0; column < row.size(); ++column)
+      line += column + 1 == row.size() ? row[column]
+                                       : fmt::format("{:<{}}  ", row[column], widths[column]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void print_json(std::string_view type, nlohmann::json document) {
+  nlohmann::ordered_json whole{{"v", 1}, {"type", type}};
+  for (auto& [name, value] : document.items()) whole[name] = std::move(value);
+  print(whole.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  std::fflush(stdout);
+}
+
+}  // namespace holdfast::cli
