@@ -91,8 +91,8 @@ class Validator {
       case Type::end:
         break;
     }
-    return wrong(at, fmt::format("unknown type 0x{:02x} before the value",
-                                 static_cast<unsigned>(type)));
+    return wrong(
+        at, fmt::format("unknown type 0x{:02x} before the value", static_cast<unsigned>(type)));
   }
 
   Result<std::size_t> fixed(std::size_t at, std::size_t limit, std::size_t length) const {
@@ -182,9 +182,8 @@ Result<Document> Document::validate(ByteView bytes) {
   Validator validator(bytes);
   const std::size_t end = TRY(validator.document(0, bytes.size(), 0));
   if (end != bytes.size())
-    return fail(ErrorCode::malformed,
-                fmt::format("bson: {} bytes follow the document at offset {}", bytes.size() - end,
-                            end));
+    return fail(ErrorCode::malformed, fmt::format("bson: {} bytes follow the document at offset {}",
+                                                  bytes.size() - end, end));
   return Document(bytes);
 }
 
