@@ -48,7 +48,7 @@ void append_ascii(char symbol, std::string& to) {
     to.push_back(symbol);
 }
 
-// Shortest text that reads back as the same double, always with a point (as Go's 'G' form).
+// Shortest text that reads back as the same double, in the form that the Go driver gives it.
 std::string double_text(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
@@ -61,10 +61,9 @@ std::string double_text(double value) {
   std::from_chars(text.data() + mark + (text[mark + 1] == '+' ? 2 : 1), text.data() + text.size(),
                   exponent);
   constexpr int exponent_min = -4;
-  constexpr int exponent_max = 20;
+  constexpr int exponent_max = 5;
   if (exponent < exponent_min || exponent > exponent_max) {
     text[mark] = 'E';
-    if (text.find('.') == std::string::npos) text.insert(mark, ".0");
     return text;
   }
   const auto fixed = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed);
