@@ -4,15 +4,19 @@
 //
 // What every store guarantees (tests/contract/store_contract.hpp checks it for each):
 //  - put is atomic: a reader sees the old object, the new one, or none; never a part.
-//  - Names are relative paths of [a-z0-9-_.] components, "data/ab/abcd…"; the repository lays them
-//  out.
+//  - Names are relative paths of [a-z0-9-_.] components (object_name.hpp), "data/ab/abcd…"; the
+//    repository lays them out. Other names are `refused`.
 //  - After put(.., Durability::immediate) or after sync() the object survives a power cut.
-//  - Before sync(), an object put with Durability::at_sync may be lost, and may be invisible; it is
-//    never torn under its own name.
-//  - get after a durable put sees it. list may lag behind by listing_lag().
+//  - Before sync(), an object put with Durability::at_sync may be lost, and may be invisible; a
+//    store should not leave it torn under its own name, but what no barrier followed proves
+//    nothing and readers must not build on it.
+//  - A removal survives a power cut after sync(); before, the object may come back.
+//  - A put with a condition is carried out at once, whatever the durability asked for.
+//  - get after a durable put sees it. list may lag behind by listing_lag(), both ways.
 //  - Errors: not_found, exists, conflict are permanent; store_unreachable and io may be retried
 //    (retry_class_of). Any call may be repeated: put of the same bytes under the same name succeeds
-//    unless the condition forbids it.
+//    unless the condition forbids it. A failed sync() must not be taken for success when repeated:
+//    a store that lost data keeps failing.
 #include <functional>
 #include <memory>
 #include <optional>
