@@ -103,6 +103,11 @@ std::string format_time(WallTime time, TimeOffset offset) {
                      static_cast<std::uint32_t>((time - seconds).count()), offset);
 }
 
+std::int32_t local_offset_seconds(std::int64_t seconds) {
+  const auto clamped = std::clamp(seconds, seconds_of_year_0, seconds_of_year_10000 - 1);
+  return static_cast<std::int32_t>(local_offset_at(clamped));
+}
+
 Result<ParsedTime> parse_time(std::string_view text) {
   Cursor cursor{text};
   std::int64_t year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, offset = 0;

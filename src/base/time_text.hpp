@@ -16,6 +16,9 @@ std::string format_time(std::int64_t seconds, std::uint32_t nanoseconds,
                         TimeOffset offset = TimeOffset::utc);
 std::string format_time(WallTime time, TimeOffset offset = TimeOffset::utc);
 
+// The offset of the machine's time zone valid at that instant, in seconds east of UTC.
+std::int32_t local_offset_seconds(std::int64_t seconds);
+
 struct ParsedTime {
   std::int64_t seconds = 0;  // since 1970, may be negative
   std::uint32_t nanoseconds = 0;

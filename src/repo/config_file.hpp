@@ -20,7 +20,7 @@ struct ConfigFile {
   bool append_only = false;  // rustic: this repository must not lose anything
   bool is_hot = false;       // rustic: the hot half of a hot/cold pair, its packs are elsewhere
   std::optional<int> compression;  // rustic: level, 0 means none
-  std::vector<RawMember> other;  // rustic's chunk and pack sizes and what comes later, kept
+  std::vector<RawMember> other;    // rustic's chunk and pack sizes and what comes later, kept
   friend bool operator==(const ConfigFile&, const ConfigFile&) = default;
 };
 

@@ -16,8 +16,8 @@ struct IndexedPack {
   PackId id;
   PackState state = PackState::live;
   std::vector<PackedBlob> blobs;
-  std::optional<NodeTime> time;              // written by rustic, and by us for marked packs
-  std::optional<std::uint64_t> pack_bytes;   // rustic's "size"
+  std::optional<NodeTime> time;             // written by rustic, and by us for marked packs
+  std::optional<std::uint64_t> pack_bytes;  // rustic's "size"
   friend bool operator==(const IndexedPack&, const IndexedPack&) = default;
 };
 

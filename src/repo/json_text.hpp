@@ -21,11 +21,16 @@ class JsonText {
   void end_object() { close('}'); }
   void begin_array() { open('['); }
   void end_array() { close(']'); }
-  void key(std::string_view name);  // REQUIRES: plain ASCII without anything to escape
+  void key(std::string_view name);           // REQUIRES: plain ASCII without anything to escape
+  void member_name(std::string_view name) {  // any key
+    string(name);
+    put(':');
+    needs_comma_ = false;
+  }
 
-  void string(std::string_view text);          // escaped; invalid UTF-8 becomes \ufffd
+  void string(std::string_view text);            // escaped; invalid UTF-8 becomes \ufffd
   void string_unescaped(std::string_view text);  // REQUIRES: nothing in it needs escaping
-  void name(std::string_view raw);             // quoted as a node name, then escaped
+  void name(std::string_view raw);               // quoted as a node name, then escaped
   void base64(ByteView bytes);
   void hex(ByteView bytes);
   void number(std::uint64_t value);

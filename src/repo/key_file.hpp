@@ -59,6 +59,9 @@ Result<KeyFile> make_key_file(const MasterKey& master, const Secret& password,
                               const KeyAuthor& author, Rng& rng,
                               const ScryptCost& cost = scrypt_cost_default);
 
+// Random, none of its parts zero.
+Result<MasterKey> make_master_key(Rng& rng);
+
 // The 128 bytes of JSON under the seal. Decoding refuses keys that are all zero.
 Secret encode_master_key(const MasterKey& key);
 Result<MasterKey> decode_master_key(const Secret& json);

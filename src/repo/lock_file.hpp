@@ -16,9 +16,9 @@ struct LockFile {
   std::int64_t pid = 0;
   std::uint32_t uid = 0, gid = 0;
 
-  std::string program;        // "holdfast 0.1.0 backup"
-  std::string boot_id;        // same boot and same pid_ns: the pid can be asked for
-  std::uint64_t pid_ns = 0;   // inode of /proc/self/ns/pid; 0 when unknown
+  std::string program;              // "holdfast 0.1.0 backup"
+  std::string boot_id;              // same boot and same pid_ns: the pid can be asked for
+  std::uint64_t pid_ns = 0;         // inode of /proc/self/ns/pid; 0 when unknown
   std::optional<NodeTime> started;  // when the lock was first taken; kept over refreshes
   friend bool operator==(const LockFile&, const LockFile&) = default;
 };

@@ -21,6 +21,8 @@ std::string_view describe(NameFlaw flaw);
 // How many of the first bytes form one valid UTF-8 code point; 0 when they do not (the first
 // byte then stands alone). REQUIRES: text not empty. `code_point` is set when the result is > 0.
 std::size_t decode_utf8(std::string_view text, char32_t& code_point);
+// REQUIRES: a code point below 0x110000, no surrogate.
+void append_utf8(char32_t code_point, std::string& out);
 bool is_valid_utf8(std::string_view text);
 
 }  // namespace holdfast::repo

@@ -13,6 +13,7 @@ namespace holdfast::repo {
 
 constexpr std::uint32_t pack_length_field_bytes = 4;
 constexpr std::uint32_t pack_header_sealed_bytes_max = 16U << 20;
+constexpr std::uint32_t pack_entry_bytes_min = 37;
 constexpr std::uint32_t pack_entry_bytes_max = 41;
 constexpr std::uint64_t pack_bytes_max = 0xFFFFFFFF;  // offsets are 32 bits everywhere
 constexpr std::size_t pack_blobs_max =
@@ -29,14 +30,14 @@ struct PackedBlob {
   std::uint32_t length = 0;        // of the sealed blob
   std::uint32_t plain_length = 0;  // uncompressed bytes; 0: the blob is not compressed
 
-  bool is_compressed() const { return plain_length != 0; }
+  constexpr bool is_compressed() const { return plain_length != 0; }
   BlobHandle handle() const { return {type, id}; }
   friend bool operator==(const PackedBlob&, const PackedBlob&) = default;
 };
 
 // Bytes of the header's plaintext for one blob.
 constexpr std::uint32_t pack_entry_bytes(const PackedBlob& blob) {
-  return blob.is_compressed() ? 41 : 37;
+  return blob.is_compressed() ? pack_entry_bytes_max : pack_entry_bytes_min;
 }
 
 // Plaintext of the header. REQUIRES: at most pack_blobs_max, in pack order, offsets without gaps.

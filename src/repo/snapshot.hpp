@@ -13,7 +13,7 @@ struct SnapshotSummary {
   std::uint64_t files_new = 0, files_changed = 0, files_unmodified = 0;  // counts
   std::uint64_t dirs_new = 0, dirs_changed = 0, dirs_unmodified = 0;     // counts
   std::uint64_t data_blobs = 0, tree_blobs = 0;                          // counts of new blobs
-  std::uint64_t data_added = 0;         // plain bytes of new blobs
+  std::uint64_t data_added = 0;                                          // plain bytes of new blobs
   std::uint64_t data_added_packed = 0;  // what they take in the repository
   std::uint64_t total_files_processed = 0;
   std::uint64_t total_bytes_processed = 0;

@@ -61,12 +61,12 @@ Result<std::vector<Node>> decode_tree(ByteView blob);
 Bytes encode_tree(std::span<const Node> nodes);
 
 enum class TreeFlawKind : std::uint8_t {
-  unordered,         // not above the name before it
-  duplicate_name,    // equal to the name before it
-  unsafe_name,       // empty, ".", "..", with a slash or NUL
+  unordered,       // not above the name before it
+  duplicate_name,  // equal to the name before it
+  unsafe_name,     // empty, ".", "..", with a slash or NUL
   file_without_content,
   dir_without_subtree,
-  unknown_type,      // "irregular": never stored by anybody
+  unknown_type,  // "irregular": never stored by anybody
 };
 struct TreeFlaw {
   TreeFlawKind kind = TreeFlawKind::unordered;

@@ -1,0 +1,113 @@
+#include "repo/compress.hpp"
+
+#include <fmt/format.h>
+#include <zstd.h>
+
+#include <algorithm>
+
+namespace holdfast::repo {
+namespace {
+
+// Frames of other programs may ask for a window of up to 128 MiB, zstd's own default limit.
+constexpr int window_log_max = 27;
+constexpr std::size_t first_buffer_bytes = std::size_t{64} << 10;
+
+struct FreeCompressor {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+};
+struct FreeDecompressor {
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+tl::unexpected<Error> fail_zstd(std::size_t status) {
+  return fail(ErrorCode::corrupt, fmt::format("zstd frame: {}", ZSTD_getErrorName(status)));
+}
+
+}  // namespace
+
+struct Compressor::Zstd {
+  std::unique_ptr<ZSTD_CCtx, FreeCompressor> context{ZSTD_createCCtx()};
+};
+
+Compressor::Compressor(int level) : zstd_(std::make_unique<Zstd>()) {
+  ZSTD_CCtx_setParameter(zstd_->context.get(), ZSTD_c_compressionLevel,
+                         std::clamp(level, compression_level_min, compression_level_max));
+  ZSTD_CCtx_setParameter(zstd_->context.get(), ZSTD_c_checksumFlag, 0);
+}
+
+Compressor::Compressor(Compressor&&) noexcept = default;
+Compressor& Compressor::operator=(Compressor&&) noexcept = default;
+Compressor::~Compressor() = default;
+
+Result<std::size_t> Compressor::append_frame(ByteView plain, Bytes& out) {
+  const std::size_t before = out.size();
+  const std::size_t room = ZSTD_compressBound(plain.size());
+  out.resize(before + room);
+  const std::size_t written =
+      ZSTD_compress2(zstd_->context.get(), out.data() + before, room, plain.data(), plain.size());
+  if (ZSTD_isError(written) != 0) {
+    out.resize(before);
+    return fail(ErrorCode::failed, fmt::format("zstd: {}", ZSTD_getErrorName(written)));
+  }
+  out.resize(before + written);
+  return written;
+}
+
+Result<std::optional<std::size_t>> Compressor::append_frame_if_worthwhile(ByteView plain,
+                                                                          Bytes& out) {
+  const std::size_t before = out.size();
+  const std::size_t written = TRY(append_frame(plain, out));
+  if (written + (plain.size() >> worthwhile_saving_shift) < plain.size())
+    return std::optional<std::size_t>(written);
+  out.resize(before);
+  return std::optional<std::size_t>();
+}
+
+struct Decompressor::Zstd {
+  std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context{ZSTD_createDCtx()};
+};
+
+Decompressor::Decompressor() : zstd_(std::make_unique<Zstd>()) {
+  ZSTD_DCtx_setParameter(zstd_->context.get(), ZSTD_d_windowLogMax, window_log_max);
+}
+
+Decompressor::Decompressor(Decompressor&&) noexcept = default;
+Decompressor& Decompressor::operator=(Decompressor&&) noexcept = default;
+Decompressor::~Decompressor() = default;
+
+Result<void> Decompressor::decompress_into(ByteView frame, MutableByteView plain) {
+  const std::size_t written = ZSTD_decompressDCtx(zstd_->context.get(), plain.data(), plain.size(),
+                                                  frame.data(), frame.size());
+  if (ZSTD_isError(written) != 0) return fail_zstd(written);
+  if (written != plain.size())
+    return fail(ErrorCode::corrupt, fmt::format("zstd frame holds {} bytes where {} were expected",
+                                                written, plain.size()));
+  return {};
+}
+
+Result<Bytes> Decompressor::decompress(ByteView frame, std::size_t plain_bytes_max) {
+  ZSTD_DCtx* const context = zstd_->context.get();
+  ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
+  ZSTD_inBuffer input{frame.data(), frame.size(), 0};
+  Bytes plain;
+  std::size_t filled = 0;
+  for (;;) {
+    // One byte above the limit is room enough to notice that there is more.
+    plain.resize(std::min(plain_bytes_max + 1, std::max(first_buffer_bytes, plain.size() * 2)));
+    ZSTD_outBuffer output{plain.data(), plain.size(), filled};
+    const std::size_t status = ZSTD_decompressStream(context, &output, &input);
+    if (ZSTD_isError(status) != 0) return fail_zstd(status);
+    const bool no_progress = output.pos == filled;
+    filled = output.pos;
+    if (filled > plain_bytes_max)
+      return fail(ErrorCode::limit_exceeded,
+                  fmt::format("zstd frame holds more than {} bytes", plain_bytes_max));
+    if (status == 0 && input.pos == input.size) break;
+    if (no_progress && input.pos == input.size)
+      return fail(ErrorCode::corrupt, "zstd frame is cut short");
+  }
+  plain.resize(filled);
+  return plain;
+}
+
+}  // namespace holdfast::repo
