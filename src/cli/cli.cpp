@@ -1,9 +1,110 @@
 #include "cli/cli.hpp"
 
-namespace holdfast::cli {
+#include <fmt/format.h>
 
-int run(int, char**) {
-  return 2;
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/output.hpp"
+#include "cli/signals.hpp"
+
+namespace holdfast::cli {
+namespace {
+
+void add_global_options(CLI::App& app, GlobalOptions& globals) {
+  app.add_option("-r,--repository", globals.repository,
+                 "directory of the repository (or HOLDFAST_REPOSITORY)");
+  app.add_option("--password-file", globals.password.file,
+                 "file with the password (or HOLDFAST_PASSWORD_FILE)");
+  app.add_option("--password-command", globals.password.command,
+                 "command that prints the password (or HOLDFAST_PASSWORD_COMMAND)");
+  app.add_flag("--json", globals.json, "one JSON document on standard output");
+  app.add_flag("-q,--quiet", globals.quiet, "warnings and errors only");
+  app.add_option("--progress", globals.progress, "none, plain, tty or json");
+  app.add_option("--wait-lease", globals.wait_lease,
+                 "how long to wait for another holder, like 10m");
+  app.add_flag("--no-cache", globals.no_cache, "keep no index cache on this machine");
+  app.add_option("--cache-dir", globals.cache_directory, "where the index cache is kept");
+  app.add_option("--limit-upload", globals.limit_upload, "bytes a second, like 10M");
+  app.add_option("--limit-download", globals.limit_download, "bytes a second, like 10M");
+}
+
+void add_commands(CommandLine& line) {
+  add_init(line);
+  add_backup(line);
+  add_points(line);
+  add_browse(line);
+  add_restore(line);
+  add_import(line);
+  add_export(line);
+  add_verify(line);
+  add_prune(line);
+  add_key(line);
+  add_repair(line);
+  add_doctor(line);
+  add_version(line);
+}
+
+// What is wrong, where, what to do next; the same as JSON for programs.
+int report(const Error& error, OutputFormat format) {
+  const int status = exit_status_of(error.code);
+  if (format == OutputFormat::json) {
+    const nlohmann::ordered_json document{{"v", 1},
+                                          {"type", "error"},
+                                          {"code", name_of(error.code)},
+                                          {"exit", status},
+                                          {"message", error.message},
+                                          {"while", error.trail},
+                                          {"next", remedy_of(error.code)}};
+    fmt::print(stderr, "{}\n",
+               document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    fmt::print(stderr, "holdfast: {}\n  next: {}\n", describe(error), remedy_of(error.code));
+  }
+  return status;
+}
+
+Result<int> carry_out(const Action& action, const GlobalOptions& globals) {
+  auto session = TRY(Session::make(globals));
+  return action(*session);
+}
+
+// CLI11 answers with exceptions; none leaves this function. 0 for help, 2 for a bad line.
+std::optional<int> parse(CLI::App& app, int argument_count, char** arguments) {
+  const auto parsed = fence("reading the command line", [&]() -> int {
+    CLI11_PARSE(app, argument_count, arguments);
+    return -1;
+  });
+  if (!parsed.has_value()) return report(parsed.error(), OutputFormat::text);
+  if (*parsed == -1) return std::nullopt;
+  return *parsed == 0 ? 0 : exit_status_of(ErrorCode::usage);
+}
+
+std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
+  std::string verb = "holdfast";
+  for (const auto* chosen : app->get_subcommands()) verb += " " + chosen->get_name();
+  return fmt::format("holdfast: {}\n  next: see `{} --help`\n", error.what(), verb);
+}
+
+}  // namespace
+
+int run(int argument_count, char** arguments) {
+  install_signal_handlers();
+  CLI::App app("Backup and disaster recovery that proves itself.", "holdfast");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.failure_message(usage_failure);
+  GlobalOptions globals;
+  Action chosen;
+  add_global_options(app, globals);
+  CommandLine line{app, globals, chosen};
+  add_commands(line);
+  if (const auto status = parse(app, argument_count, arguments)) return *status;
+
+  const auto outcome = carry_out(chosen, globals);
+  const auto format = globals.json ? OutputFormat::json : OutputFormat::text;
+  if (!outcome.has_value()) return report(outcome.error(), format);
+  return *outcome;
 }
 
 }  // namespace holdfast::cli

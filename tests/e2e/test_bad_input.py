@@ -1,0 +1,116 @@
+"""Bad input gets one clear error, the documented exit status, and leaves nothing half-written."""
+
+import os
+import stat
+
+import pytest
+
+
+def one_error(finished, *expected):
+    """One error on standard error: what is wrong, and what to do next; nothing on standard output."""
+    lines = [line for line in finished.stderr.splitlines() if line.startswith("holdfast: ")]
+    assert len(lines) == 1, finished.stderr
+    assert "next:" in finished.stderr, finished.stderr
+    for text in expected:
+        assert text in finished.stderr, finished.stderr
+    assert finished.stdout == ""
+
+
+def test_a_command_without_a_repository_says_how_to_name_one(holdfast):
+    del holdfast.environment["HOLDFAST_REPOSITORY"]
+    one_error(holdfast.run("points", status=2), "-r DIR", "HOLDFAST_REPOSITORY")
+
+
+def test_a_place_without_a_repository_is_exit_10(holdfast, tmp_path):
+    one_error(holdfast.run("points", status=10), str(holdfast.directory))
+    (tmp_path / "empty").mkdir()
+    one_error(holdfast.run("points", "-r", tmp_path / "empty", status=10))
+
+
+def test_the_wrong_password_is_exit_12_and_is_not_printed(repository, tmp_path):
+    wrong = tmp_path / "wrong"
+    wrong.write_text("s3cr3t-guess")
+    finished = repository.run("points", "--password-file", wrong, status=12)
+    one_error(finished)
+    assert "s3cr3t-guess" not in finished.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    ["frobnicate"], [], ["points", "--no-such-option"], ["export", "--dataset", "x"],
+    ["restore", "latest"], ["verify", "--level", "wishful"], ["prune", "--keep-last", "many"],
+    ["prune"], ["verify", "--level", "decrypt", "--share", "0/3"],
+    ["points", "--progress", "loud"], ["key", "remove"],
+])
+def test_a_malformed_command_line_is_exit_2(repository, arguments):
+    one_error(repository.run(*arguments, status=2))
+
+
+def test_an_empty_or_missing_password_file_is_named(repository, tmp_path):
+    empty = tmp_path / "empty-password"
+    empty.write_text("\n")
+    one_error(repository.run("points", "--password-file", empty, status=2), str(empty))
+    one_error(repository.run("points", "--password-file", tmp_path / "none", status=1), "none")
+
+
+def test_making_a_repository_twice_is_refused(repository):
+    before = sorted(os.listdir(repository.directory / "keys"))
+    one_error(repository.run("init", status=1))
+    assert sorted(os.listdir(repository.directory / "keys")) == before
+
+
+def test_an_unknown_or_ambiguous_snapshot_is_named(repository, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for _ in range(20):
+        repository.run("backup", tmp_path / "file")
+    one_error(repository.run("restore", "ffffffffffff", "--to", tmp_path / "out", status=1),
+              "ffffffffffff")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_path_that_is_not_there_fails_the_backup_and_names_it(repository, tmp_path):
+    finished = repository.run("backup", tmp_path / "absent", status=None)
+    assert finished.status in (1, 3)
+    assert "absent" in finished.stderr
+    assert repository.run("points", "--json").json()["points"] == []
+
+
+def test_a_truncated_dump_is_refused_with_file_and_offset(repository, tmp_path):
+    dump = tmp_path / "dump" / "shop"
+    dump.mkdir(parents=True)
+    (dump / "orders.bson").write_bytes(b"\x16\x00\x00\x00\x02a\x00")
+    one_error(repository.run("import", "--dataset", "shop", tmp_path / "dump", status=1),
+              "orders.bson")
+    assert repository.run("points", "--json").json()["points"] == []
+
+
+def test_an_import_of_something_that_is_no_dump_is_refused(repository, tmp_path):
+    (tmp_path / "notes.txt").write_text("not a dump")
+    one_error(repository.run("import", "--dataset", "shop", tmp_path / "notes.txt", status=1),
+              "notes.txt")
+    (tmp_path / "hollow").mkdir()
+    one_error(repository.run("import", "--dataset", "shop", tmp_path / "hollow", status=1))
+
+
+def test_an_export_never_touches_a_place_that_is_in_use(corpus, repository, tmp_path):
+    history = corpus("delta-1")
+    repository.run("import", "--dataset", "shop", "--oplog", history / "oplog.bson",
+                   history / "base")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "mine").write_text("mine")
+    one_error(repository.run("export", "--dataset", "shop", "--at", "last", "--to",
+                             tmp_path / "used", status=14), "used")
+    assert os.listdir(tmp_path / "used") == ["mine"]
+    for moment in ("yesterday", "1,2,3", "2026-13-01T00:00:00Z"):
+        one_error(repository.run("export", "--dataset", "shop", "--at", moment, "--to",
+                                 tmp_path / "new", status=2), moment)
+    one_error(repository.run("export", "--dataset", "nope", "--at", "last", "--to",
+                             tmp_path / "new", status=1), "nope")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_repository_that_can_not_be_written_is_named(repository, tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root writes everywhere")
+    (tmp_path / "file").write_text("x")
+    os.chmod(repository.directory, stat.S_IRUSR | stat.S_IXUSR)
+    one_error(repository.run("backup", tmp_path / "file", status=13))
