@@ -5,13 +5,13 @@
 // Let H(e) be the 64 bytes that end at offset e, read as a polynomial over GF(2) and reduced by
 // the repository's polynomial. The first chunk ends at the smallest e >= 512 KiB whose H(e) has 20
 // zero bits at the bottom, at 8 MiB, or at the end of the file. H(e) depends on 64 bytes only, so
-// positions can be tried in any order and many at once.
-#include <array>
+// places can be tried in any order and many at once (rabin.hpp).
 #include <cstddef>
 #include <cstdint>
 
 #include "base/bytes.hpp"
 #include "repo/polynomial.hpp"
+#include "repo/rabin.hpp"
 
 namespace holdfast::repo {
 
@@ -20,30 +20,13 @@ constexpr std::size_t chunk_bytes_max = std::size_t{8} << 20;
 
 // The ways to search; all find the same cuts.
 enum class ChunkSearch : std::uint8_t {
-  one_lane,   // the definition, one byte after the other: the yardstick of the tests
+  one_lane,    // the definition, one byte after the other: the yardstick of the tests
   four_lanes,  // four places at once in plain integer code: any processor
-  gfni,       // 64 places at once: x86-64 with AVX-512 (F, BW, DQ, VBMI) and GFNI
+  gfni,        // 64 places at once: x86-64 with AVX-512 (F, BW, DQ, VBMI) and GFNI
 };
 
 bool is_available(ChunkSearch search);
 ChunkSearch best_chunk_search();
-
-// Tables derived from the polynomial.
-struct RabinTables {
-  std::uint64_t polynomial = 0;
-  // overflow[b] = (b * x^53 mod P) | (b << 53): clears the byte that a shift pushed over the degree
-  // and adds its remainder. leaving[b] = b * x^512 mod P: takes out the byte 64 places back.
-  std::array<std::uint64_t, 256> overflow{};
-  std::array<std::uint64_t, 256> leaving{};
-};
-
-// The same two maps, and that of the entering byte, for digests kept as seven planes of bytes
-// (chunker_gfni.cpp): one 8 x 8 bit matrix per plane of the result.
-struct RabinPlanes {
-  std::array<std::uint64_t, 7> overflow{};
-  std::array<std::uint64_t, 7> leaving{};
-  std::array<std::uint64_t, 2> entering{};
-};
 
 // Immutable after make, so one Chunker serves all threads; make it once per repository.
 class Chunker {
