@@ -78,7 +78,7 @@ Bytes recorded_input(const std::string& name) {
 }
 
 nlohmann::json recorded_vectors() {
-  const auto bytes = read_file(HOLDFAST_TEST_DATA "/vectors.json", 1 << 20).value();
+  const auto bytes = read_file(HOLDFAST_TEST_DATA "/vectors/vectors.json", 1 << 20).value();
   return nlohmann::json::parse(as_text(bytes));
 }
 

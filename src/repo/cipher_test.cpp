@@ -54,7 +54,7 @@ void check_recorded(const nlohmann::json& recorded, const MasterKey& key) {
 }  // namespace
 
 TEST_CASE("recorded messages are sealed and opened as restic does, with r clamped or not") {
-  const auto bytes = read_file(HOLDFAST_TEST_DATA "/vectors.json", 1 << 20).value();
+  const auto bytes = read_file(HOLDFAST_TEST_DATA "/vectors/vectors.json", 1 << 20).value();
   const auto vectors = nlohmann::json::parse(as_text(bytes));
   const auto& first = vectors["seal"][0];
   for (const auto* r : {"r_unmasked", "r_masked"}) {
