@@ -53,7 +53,8 @@ Result<int> points(Session& session, const PointsOptions& options) {
   auto* repository = TRY(session.open_repository());
   Table table({"ID", "TIME", "HOST", "TAGS", "SIZE", "PATHS"});
   auto rows = nlohmann::json::array();
-  for (const auto& point : TRY(repository->snapshots())) {
+  const auto snapshots = TRY(repository->snapshots());
+  for (const auto& point : snapshots) {
     const auto& snapshot = point.snapshot;
     if (!is_wanted(snapshot, options)) continue;
     rows.push_back(as_json(point));

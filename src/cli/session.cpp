@@ -32,16 +32,15 @@ Result<std::uint64_t> rate_of(const std::optional<std::string>& text) {
 
 }  // namespace
 
-Session::Session(GlobalOptions options)
+Session::Session(GlobalOptions options, LogOptions log_options)
     : options_(std::move(options)),
-      log_(std::make_unique<TerminalLog>(clock_, LogOptions{})),
+      log_(std::make_unique<TerminalLog>(clock_, log_options)),
       context_{clock_, rng_, *log_, stop_on_signal()} {}
 
 Result<std::unique_ptr<Session>> Session::make(GlobalOptions options) {
   const auto style = TRY(progress_style(options.progress));
   const LogOptions log_options{style, options.quiet};
-  std::unique_ptr<Session> session(new Session(std::move(options)));
-  session->log_->configure(log_options);
+  auto session = std::make_unique<Session>(std::move(options), log_options);
   return session;
 }
 

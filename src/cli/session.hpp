@@ -54,8 +54,10 @@ class Session {
   Result<repo::Repository*> open_locked(repo::LockKind kind);
   const repo::Lock* lock() const { return lock_ ? &*lock_ : nullptr; }
 
+  // Through make() only.
+  Session(GlobalOptions options, LogOptions log_options);
+
  private:
-  explicit Session(GlobalOptions options);
   Result<store::Store*> adopt(std::unique_ptr<store::Store> inner);
 
   GlobalOptions options_;

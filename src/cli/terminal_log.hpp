@@ -30,8 +30,6 @@ std::string format_progress(const Progress& progress, Duration elapsed);
 class TerminalLog final : public Log {
  public:
   TerminalLog(Clock& clock, LogOptions options);
-  // Before the first message only: not synchronised.
-  void configure(LogOptions options) { options_ = options; }
   ~TerminalLog() override;
 
   void note(std::string_view message) override;
@@ -44,7 +42,7 @@ class TerminalLog final : public Log {
   void clear_line() REQUIRES_LOCK(mutex_);
 
   Clock& clock_;
-  LogOptions options_;
+  const LogOptions options_;
   Mutex mutex_;
   std::string phase_ GUARDED_BY(mutex_);
   Duration phase_started_ GUARDED_BY(mutex_){};

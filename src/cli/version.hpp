@@ -1,4 +1,5 @@
 #pragma once
+// What this program calls itself.
 #include <string_view>
 
 namespace holdfast::cli {

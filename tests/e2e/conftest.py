@@ -1,4 +1,4 @@
-"""What every end-to-end test starts from: the real binary, an empty HOME, a fresh repository, the real restic."""
+"""What every end-to-end test starts from: the binary, an empty HOME, a repository, restic."""
 
 import json
 import os
@@ -80,7 +80,8 @@ class Restic:
             [self.program, "--no-cache", *map(str, arguments)], capture_output=True, text=True,
             env=self.environment, timeout=300, check=False, stdin=subprocess.DEVNULL, **options)
         if status is not None:
-            assert process.returncode == status, f"restic {arguments}: {process.stdout}{process.stderr}"
+            assert process.returncode == status, (
+                f"restic {arguments}: {process.stdout}{process.stderr}")
         return process
 
     def check(self):

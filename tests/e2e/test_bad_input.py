@@ -7,7 +7,7 @@ import pytest
 
 
 def one_error(finished, *expected):
-    """One error on standard error: what is wrong, and what to do next; nothing on standard output."""
+    """One error on standard error: what is wrong and what to do next; no data printed."""
     lines = [line for line in finished.stderr.splitlines() if line.startswith("holdfast: ")]
     assert len(lines) == 1, finished.stderr
     assert "next:" in finished.stderr, finished.stderr

@@ -1,4 +1,4 @@
-"""The recorded histories of a real server come out byte for byte, from a fuzzy and from an exact base."""
+"""Recorded histories of a real server come out byte for byte, from fuzzy and exact bases."""
 
 import json
 
