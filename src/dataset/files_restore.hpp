@@ -1,75 +1,106 @@
 #pragma once
 // The target side of a restore: makes entries below one directory and never outside of it,
-// whatever a hostile tree says and whatever happens to the target meanwhile. Every path is resolved
-// with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS (or component by component with O_NOFOLLOW).
+// whatever a hostile tree says and whatever happens to the target meanwhile. Every directory is
+// resolved with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS (or name by name with O_NOFOLLOW), and every
+// entry is made by name in its open directory.
 //
-// Files appear under their name only when complete: they are written beside it under a temporary
-// name derived from path and content, which a later run finds again.
-#include <list>
+// Entries appear under their name only when complete: they are made beside it under a temporary
+// name derived from name and content, which a later run finds again.
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/file.hpp"
+#include "base/mutex.hpp"
 #include "dataset/files_entry.hpp"
 
 namespace holdfast::dataset {
 
-constexpr std::size_t open_directories_max = 256;
+constexpr std::size_t open_targets_max = 256;
 
-// What stands at a name now.
-struct ExistingEntry {
-  FileEntry facts;  // with link target, without attributes
+// Shared by workers that still write into the directory when it leaves the cache.
+using TargetHandle = std::shared_ptr<const Fd>;
+
+// A name in an open directory: where an entry is to be made.
+struct TargetPlace {
+  TargetHandle directory;
+  std::string name;
 };
 
-// What was not possible but does not make the entry useless: owner, attribute, device.
-struct RestoreWarning {
-  std::string path;
-  std::string message;
-};
+// A single component that can not lead elsewhere: not empty, `.`, `..`, no slash, no NUL.
+bool is_safe_name(std::string_view name);
 
-// One thread.
+// Thread-safe.
 class RestoreDirectory {
  public:
-  // Makes the directory (and its parents) when missing; then holds it open.
-  static Result<RestoreDirectory> open(const std::string& path);
+  // Makes the directory and its parents when missing, then holds it open.
+  static Result<std::unique_ptr<RestoreDirectory>> open(const std::string& path);
+  RestoreDirectory(Fd root, std::string path);
 
   const std::string& path() const { return path_; }
-  bool was_empty() const { return was_empty_; }
+  // New entries may inherit attributes that the snapshot does not have.
+  bool has_default_acl() const { return has_default_acl_; }
+  std::uint64_t device_id() const { return device_id_; }
 
-  // `relative` is a path of valid names below the target; empty means the target itself.
-  // Directory handles are cached, at most open_directories_max at a time.
-  Result<int> directory(const std::string& relative);
-
-  Result<std::optional<ExistingEntry>> look_at(const std::string& relative);
-  Result<void> make_directory(const std::string& relative);  // fine if it is one already
-  Result<void> remove_entry(const std::string& relative);    // not a directory that has entries
-
-  // A temporary file beside `relative`, kept when a previous run left one (then not empty).
-  struct PartialFile {
-    Fd fd;
-    std::string temporary;  // relative path
-    std::uint64_t kept_bytes = 0;
-  };
-  Result<PartialFile> open_partial(const std::string& relative, std::uint64_t content_hash);
-  Result<void> publish_partial(const std::string& temporary, const std::string& relative,
-                               const FileEntry* replaces);
-  Result<Fd> open_existing(const std::string& relative);
-
-  // Atomically: made under a temporary name and renamed. Devices and fifos included.
-  Result<void> make_special(const std::string& relative, const FileEntry& entry);
-  Result<void> make_hard_link(const std::string& existing, const std::string& relative);
-
-  // Owner, attributes, permissions (after the owner, which clears set-user-id), times.
-  Result<void> apply_metadata(int fd, const FileEntry& entry, std::vector<RestoreWarning>& warnings);
-  Result<void> apply_metadata(const std::string& relative, const FileEntry& entry,
-                              std::vector<RestoreWarning>& warnings);
+  // `relative` is made of safe names; empty is the target itself. `refused` when a component is a
+  // symlink or the path would leave the target. At most open_targets_max handles are cached.
+  Result<TargetHandle> directory(const std::string& relative);
+  Result<TargetPlace> place(const std::string& relative);
 
  private:
-  Fd root_;
-  std::string path_;
-  bool was_empty_ = false;
+  const std::string path_;
+  const TargetHandle root_;
+  bool has_default_acl_ = false;
+  std::uint64_t device_id_ = 0;
+  Mutex mutex_;
+  std::unordered_map<std::string, TargetHandle> cache_ GUARDED_BY(mutex_);
 };
+
+// What stands there now, with a symlink's target but without attributes.
+Result<std::optional<FileEntry>> look_at(const TargetPlace& place);
+
+enum class Made : std::uint8_t { created, existed };
+// `exists` when something else stands there. Open to its owner until its metadata are applied.
+Result<Made> make_directory(const TargetPlace& place);
+
+// A file being written; `kept_bytes` is what an earlier run left in it, to be checked before use.
+struct PartialFile {
+  Fd fd;
+  std::string temporary_name;
+  std::uint64_t kept_bytes = 0;
+};
+Result<PartialFile> open_partial(const TargetPlace& place, std::uint64_t content_hash);
+// A regular file that stands there already, for reading; `refused` for anything else.
+Result<Fd> open_existing_file(const TargetPlace& place);
+
+enum class Replace : std::uint8_t { no, yes };
+// Gives the finished entry its name. `exists` with Replace::no when the name is taken meanwhile.
+// A directory is never replaced.
+Result<void> publish_entry(const TargetPlace& place, const std::string& temporary_name,
+                           Replace replace);
+void discard_partial(const TargetPlace& place, const std::string& temporary_name);
+
+// A symlink, fifo or device under a temporary name, with metadata. `refused` when this user may
+// not make devices. The temporary name.
+Result<std::string> make_special(const TargetPlace& place, const FileEntry& entry,
+                                 std::vector<std::string>& warnings);
+Result<void> make_hard_link(const TargetPlace& existing, const TargetPlace& place,
+                            Replace replace);
+
+// Attributes the file has but the snapshot does not: removed, or not looked for.
+enum class Leftovers : std::uint8_t { ignore, remove };
+// Owner, attributes, permissions (after the owner, whose change clears set-user-id), times. What is
+// not permitted becomes a warning.
+void apply_metadata(int fd, const FileEntry& entry, Leftovers leftovers,
+                    std::vector<std::string>& warnings);
+// For an entry that is opened only to be named (O_PATH): symlinks, devices, fifos.
+Result<void> apply_metadata_at(const TargetPlace& place, const FileEntry& entry,
+                               std::vector<std::string>& warnings);
+
+// Writes all but aligned runs of zeros; in a file that was extended by truncation these are holes.
+Result<void> write_sparsely(int fd, ByteView bytes, std::uint64_t offset);
 
 }  // namespace holdfast::dataset
