@@ -8,11 +8,13 @@ import struct
 MIB = 1 << 20
 QUICK_DIVISOR = 20
 
-WORDS = ("the order was paid by card and shipped to customer address in two boxes after stock "
-         "check return value error timeout request server user session update delete insert index field "
-         "price total currency euro invoice product category weight colour size name street city "
-         "country phone mail status pending active closed open note comment created modified by "
-         "if else while for const static class public private import from struct template").split()
+WORDS = (
+    "the order was paid by card and shipped to customer address in two boxes after stock check "
+    "return value error timeout request server user session update delete insert index field "
+    "price total currency euro invoice product category weight colour size name street city "
+    "country phone mail status pending active closed open note comment created modified by "
+    "if else while for const static class public private import from struct template"
+).split()
 
 
 def _lines(rng, count):
