@@ -1,5 +1,6 @@
 #pragma once
 // std::mutex with clang's thread-safety annotations: an access without the lock does not compile.
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -45,6 +46,13 @@ class CondVar {
   void wait(Mutex& mutex) REQUIRES_LOCK(mutex) NO_THREAD_SAFETY_ANALYSIS {
     std::unique_lock lock(mutex.mutex_, std::adopt_lock);
     condition_.wait(lock);
+    lock.release();
+  }
+  // Waits no longer than `span` of real time.
+  void wait_for(Mutex& mutex, std::chrono::nanoseconds span)
+      REQUIRES_LOCK(mutex) NO_THREAD_SAFETY_ANALYSIS {
+    std::unique_lock lock(mutex.mutex_, std::adopt_lock);
+    condition_.wait_for(lock, span);
     lock.release();
   }
   void notify_one() { condition_.notify_one(); }

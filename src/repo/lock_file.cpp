@@ -27,6 +27,7 @@ constexpr JsonField<LockFile> lock_fields[] = {
     {"program", [](JsonCursor& in, LockFile& into) { return in.string(into.program); }},
     {"boot_id", [](JsonCursor& in, LockFile& into) { return in.string(into.boot_id); }},
     {"pid_ns", [](JsonCursor& in, LockFile& into) { return in.number(into.pid_ns); }},
+    {"pid_started", [](JsonCursor& in, LockFile& into) { return in.number(into.pid_started); }},
     {"started",
      [](JsonCursor& in, LockFile& into) { return read_time(in, into.started.emplace()); }},
 };
@@ -63,6 +64,7 @@ Bytes encode_lock_file(const LockFile& lock) {
   put_text(out, "program", lock.program);
   put_text(out, "boot_id", lock.boot_id);
   put_number(out, "pid_ns", lock.pid_ns);
+  put_number(out, "pid_started", lock.pid_started);
   if (lock.started) {
     out.key("started");
     out.time(*lock.started);

@@ -8,7 +8,7 @@ namespace holdfast::repo {
 
 enum class LockKind : std::uint8_t { shared, exclusive };
 
-// Plain value. The last four fields are ours; restic ignores them, and they are empty in its locks.
+// Plain value. The last five fields are ours; restic ignores them, and they are empty in its locks.
 struct LockFile {
   NodeTime time = unknown_time;  // of the last refresh
   LockKind kind = LockKind::shared;
@@ -19,6 +19,7 @@ struct LockFile {
   std::string program;              // "holdfast 0.1.0 backup"
   std::string boot_id;              // same boot and same pid_ns: the pid can be asked for
   std::uint64_t pid_ns = 0;         // inode of /proc/self/ns/pid; 0 when unknown
+  std::uint64_t pid_started = 0;    // when that process began, clock ticks after boot
   std::optional<NodeTime> started;  // when the lock was first taken; kept over refreshes
   friend bool operator==(const LockFile&, const LockFile&) = default;
 };
