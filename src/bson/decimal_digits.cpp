@@ -117,9 +117,9 @@ void expand_double(double value, DecimalDigits& out) {
   std::uint64_t mantissa = bits & fraction_mask;
   if (biased != 0) mantissa |= fraction_mask + 1;
   int exponent = (biased == 0 ? 1 : biased) - 1075;
-  const int zeros = std::countr_zero(mantissa);
+  const auto zeros = static_cast<unsigned>(std::countr_zero(mantissa));
   mantissa >>= zeros;
-  exponent += zeros;
+  exponent += static_cast<int>(zeros);
   if (exponent < 0) return expand_fraction(mantissa, static_cast<unsigned>(-exponent), out);
   if (exponent + std::bit_width(mantissa) <= 64) {
     write_digits(mantissa << exponent, out);

@@ -85,6 +85,13 @@ std::array<std::uint8_t, 32> Sha256::finish() {
   return out;
 }
 
+std::array<std::uint8_t, 20> sha1_of(ByteView bytes) {
+  std::array<std::uint8_t, 20> out;
+  unsigned length = 0;
+  CHECK(EVP_Digest(bytes.data(), bytes.size(), out.data(), &length, EVP_sha1(), nullptr) == 1);
+  return out;
+}
+
 void ContentDigest::add(ByteView document) {
   digest_ += Digest256::from_bytes(sha_.of(document));
   bytes_ += document.size();

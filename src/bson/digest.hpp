@@ -51,6 +51,9 @@ class Sha256 {
   std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 
+// SHA-1: only for names that other programs made with it.
+std::array<std::uint8_t, 20> sha1_of(ByteView bytes);
+
 // Count, bytes and digest of a set of documents. One thread; move-only.
 class ContentDigest {
  public:
