@@ -11,9 +11,10 @@ HEAD = """# Errors
 
 Generated from `src/base/errors.def` by `tools/errors_page.py`; do not edit.
 
-Every operating failure carries one of these names. `--json` prints it as `error`, with the message,
-the trail of what was being done, and the remedy below. The exit status is restic's where restic has
-one for the same thing.
+Every operating failure carries one of these names. With `--json` standard error gets one document
+of type `error` with `code` (the name), `exit`, `message`, `while` (what was being done, innermost
+first) and `next` (the remedy below). The exit status is restic's where restic has one for the same
+thing.
 
 *Retry* says what makes a second try worth it: **never** (the same call fails again), **backoff**
 (it may pass by waiting; holdfast itself retries such calls to a store a bounded number of times),
