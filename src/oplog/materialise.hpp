@@ -13,23 +13,13 @@
 #include <optional>
 #include <vector>
 
+#include "oplog/anomalies.hpp"
 #include "oplog/entry.hpp"
+#include "oplog/facts.hpp"
 #include "oplog/order.hpp"
 #include "oplog/spill.hpp"
 
 namespace holdfast::oplog {
-
-// What listCollections and listIndexes say about one collection. Views are not collections: they
-// are documents of `<db>.system.views`.
-struct CollectionFacts {
-  Uuid uuid;
-  std::string ns;              // "db.collection"
-  Bytes options;               // BSON document as stored, without uuid; {} if none
-  std::vector<Bytes> indexes;  // BSON specs, `_id_` first, in the server's order
-
-  bool is_capped() const;
-  bool is_temporary() const;
-};
 
 // `by_id`: ascending by K(_id) (bson/key.hpp), documents without `_id` first. `natural`: any order
 // that matters by itself (capped) or that was not sorted; the engine sorts it.
@@ -101,25 +91,10 @@ struct MaterialiseOptions {
   EntryRules rules;  // emergency switches
 };
 
-struct NamespaceAnomalies {
-  std::uint64_t inserts_of_existing = 0;
-  std::uint64_t updates_of_missing = 0;
-  std::uint64_t deletes_of_missing = 0;
-  std::uint64_t mismatches = 0;
-  std::uint64_t unknown_collection = 0;
-};
-
 struct ViewFacts {
   std::string ns;    // "db.view"
   Bytes definition;  // the document of system.views: {_id, viewOn, pipeline, collation?}
   Bytes options;     // {viewOn, pipeline, collation?}
-};
-
-struct IndexBuildInProgress {
-  std::string ns;
-  Uuid build;
-  Timestamp started;
-  std::vector<Bytes> specs;
 };
 
 struct MaterialiseReport {

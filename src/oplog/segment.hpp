@@ -29,6 +29,19 @@ class SegmentScan {
   std::unique_ptr<State> state_;
 };
 
+// Drops the entries that a chain already has from a stream that overlaps it, and proves on the way
+// that both are one history: the chain's last entry must occur, byte for byte. One thread.
+class OverlapCut {
+ public:
+  explicit OverlapCut(const SegmentFacts& end) : end_(end) {}
+  // Is this entry new? Error: conflict, when the chain's last entry is missing or different.
+  Result<bool> is_new(ByteView entry);
+
+ private:
+  SegmentFacts end_;
+  bool is_found_ = false;
+};
+
 ContentHash hash_of(ByteView bytes);
 
 // ts and t of a raw entry without looking at anything else. Error: malformed.

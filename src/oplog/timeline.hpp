@@ -28,10 +28,10 @@ struct SegmentFacts {
 };
 
 enum class Relation : std::uint8_t {
-  continuous,  // names our end as its predecessor, or begins with our last entry
-  duplicate,   // lies inside what we have, same bytes at the ends
-  overlap,     // begins inside and goes on beyond: cut at our end, then append
-  gap,         // begins after our end and does not name it
+  continuous,  // names a chain's end as its predecessor
+  duplicate,   // lies inside what we have; nothing contradicts
+  overlap,     // begins inside and goes on beyond: cut at our end (OverlapCut), then append
+  gap,         // touches nothing we have
   diverged     // same or covered timestamps with other bytes or terms: rolled-back history
 };
 std::string_view name_of(Relation relation);
@@ -59,13 +59,13 @@ struct Nearest {
 
 class Timeline {
  public:
-  // Segments in any order; they are sorted and joined. Diverged ones are refused (corrupt).
+  // Segments in any order; they are sorted and joined. Errors as append().
   static Result<Timeline> make(std::vector<SegmentFacts> segments);
 
-  // How `next` relates to the end of the newest chain. An empty timeline is `gap`.
+  // How `next` relates to the chains; gap if it touches none.
   Relation relation_of(const SegmentFacts& next) const;
-  // Joins (continuous), ignores (duplicate) or opens a new chain (gap). Refuses overlap (cut
-  // first) and diverged with conflict.
+  // Joins (continuous), ignores (duplicate) or opens a new chain (gap), which closes a gap if its
+  // successor names it. Refuses overlap (cut first) and diverged with conflict.
   Result<Relation> append(const SegmentFacts& next);
 
   const std::vector<Chain>& chains() const { return chains_; }
@@ -79,7 +79,12 @@ class Timeline {
   Result<Recoverable> choose(const std::vector<BaseWindow>& bases, Timestamp at) const;
   Nearest nearest(const std::vector<BaseWindow>& bases, Timestamp at) const;
 
+  // Where reading must start so that all transactions open at the base's moment are complete:
+  // index of a segment of the chain (docs/oplog_format.md 4.4).
+  static std::size_t first_segment_for(const Chain& chain, const BaseWindow& base);
+
  private:
+  void join_neighbours();
   std::vector<Chain> chains_;
 };
 

@@ -75,6 +75,7 @@ Result<UpdateKind> UpdateCheck::check(Document o) {
 }
 
 Result<Document> Updater::apply(Document pre, UpdateKind kind, Document o, Strictness strictness) {
+  std::swap(out_, previous_);
   out_.clear();
   switch (kind) {
     case UpdateKind::replacement:

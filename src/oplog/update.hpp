@@ -20,7 +20,8 @@ class UpdateCheck {
   Modifiers modifiers_;
 };
 
-// One thread; reuse it. The post-image is valid until the next call.
+// One thread; reuse it. The post-image is valid until the next call but one, so it can be the
+// pre-image of the next.
 class Updater {
  public:
   // REQUIRES: UpdateCheck gave `kind` for `o`. Errors: anomaly (STRICT: the pre-image is not the
@@ -38,6 +39,7 @@ class Updater {
 
   UpdateTally tally_;
   DocumentWriter out_;
+  DocumentWriter previous_;
   DocumentWriter moved_;
   DeltaApplier delta_;
   Modifiers modifiers_;
