@@ -31,17 +31,17 @@ void add_global_options(CLI::App& app, GlobalOptions& globals) {
 
 void add_commands(CommandLine& line) {
   add_init(line);
-  add_backup(line);
+  // add_backup(line);
   add_points(line);
-  add_browse(line);
-  add_restore(line);
-  add_import(line);
-  add_export(line);
-  add_verify(line);
-  add_prune(line);
+  // add_browse(line);
+  // add_restore(line);
+  // add_import(line);
+  // add_export(line);
+  // add_verify(line);
+  // add_prune(line);
   add_key(line);
-  add_repair(line);
-  add_doctor(line);
+  // add_repair(line);
+  // add_doctor(line);
   add_version(line);
 }
 
@@ -91,7 +91,7 @@ std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
 int run(int argument_count, char** arguments) {
   install_signal_handlers();
   CLI::App app("Backup and disaster recovery that proves itself.", "holdfast");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.fallthrough();
   app.failure_message(usage_failure);
   GlobalOptions globals;
@@ -100,6 +100,10 @@ int run(int argument_count, char** arguments) {
   CommandLine line{app, globals, chosen};
   add_commands(line);
   if (const auto status = parse(app, argument_count, arguments)) return *status;
+
+  if (!chosen) {
+    return report({ErrorCode::usage, "no command was given", {}, {}}, OutputFormat::text);
+  }
 
   const auto outcome = carry_out(chosen, globals);
   const auto format = globals.json ? OutputFormat::json : OutputFormat::text;

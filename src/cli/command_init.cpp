@@ -13,8 +13,7 @@ Result<int> init(Session& session) {
   const auto password = TRY(read_password(session.options().password));
   auto* store = TRY(session.create_store());
   repo::InitOptions options;
-  options.author.hostname = host_name();
-  options.author.username = user_name();
+  options.author = key_author(session.context().clock);
   const auto repository = TRY(repo::Repository::init(session.context(), *store, password, options));
 
   if (session.format() == OutputFormat::json)

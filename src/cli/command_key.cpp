@@ -10,13 +10,6 @@
 namespace holdfast::cli {
 namespace {
 
-repo::KeyAuthor author() {
-  repo::KeyAuthor author;
-  author.hostname = host_name();
-  author.username = user_name();
-  return author;
-}
-
 std::string created_of(const repo::KeyFile& file) {
   return file.created ? repo::format_node_time(*file.created) : "unknown";
 }
@@ -54,23 +47,25 @@ int say_key(Session& session, std::string_view what, const repo::KeyId& id) {
 }
 
 Result<int> add(Session& session, const PasswordSource& source) {
-  auto* repository = TRY(session.open_locked(repo::LockKind::shared));
+  auto* repository = TRY(session.open_locked(repo::LockRole::shared, "key"));
   const auto password = TRY(read_password(source).while_doing("reading the new password"));
-  const auto id = TRY(repo::add_key(session.context(), repository->store(),
-                                    repository->key().master, password, author()));
+  const auto id =
+      TRY(repo::add_key(session.context(), repository->store(), repository->key().master, password,
+                        key_author(session.context().clock)));
   return say_key(session, "added", id);
 }
 
 Result<int> change(Session& session, const PasswordSource& source) {
-  auto* repository = TRY(session.open_locked(repo::LockKind::shared));
+  auto* repository = TRY(session.open_locked(repo::LockRole::shared, "key"));
   const auto password = TRY(read_password(source).while_doing("reading the new password"));
-  const auto id = TRY(repo::change_password(session.context(), repository->store(),
-                                            repository->key(), password, author()));
+  const auto id =
+      TRY(repo::change_password(session.context(), repository->store(), repository->key(), password,
+                                key_author(session.context().clock)));
   return say_key(session, "is the new one; the old one is gone", id);
 }
 
 Result<int> remove(Session& session, const std::string& prefix) {
-  auto* repository = TRY(session.open_locked(repo::LockKind::shared));
+  auto* repository = TRY(session.open_locked(repo::LockRole::shared, "key"));
   const auto id = TRY(repo::find_key(repository->store(), prefix));
   TRY(repo::remove_key(repository->store(), id, repository->key().id));
   return say_key(session, "removed", id);

@@ -8,6 +8,8 @@
 #include "base/units.hpp"
 #include "cli/environment.hpp"
 #include "cli/signals.hpp"
+#include "cli/version.hpp"
+#include "repo/node_time.hpp"
 #include "store/local_store.hpp"
 #include "store/retrying_store.hpp"
 #include "store/throttled_store.hpp"
@@ -87,10 +89,14 @@ Result<repo::Repository*> Session::open_repository() {
   return &*repository_;
 }
 
-Result<repo::Repository*> Session::open_locked(repo::LockKind kind) {
+Result<repo::Repository*> Session::open_locked(repo::LockRole role, std::string_view verb) {
   auto* repository = TRY(open_repository());
   const auto patience = TRY(parse_span(options_.wait_lease));
-  lock_ = TRY(repo::Lock::take(*repository, kind, {.wait_max = patience}));
+  repo::LockOptions lock_options;
+  lock_options.role = role;
+  lock_options.program = fmt::format("{} {}", program_name_and_version, verb);
+  lock_options.wait = patience;
+  lock_ = TRY(repo::Lock::take(*repository, std::move(lock_options)));
   TRY(repository->load_index());
   return repository;
 }
@@ -103,6 +109,10 @@ std::string host_name() {
 std::string user_name() {
   const passwd* entry = getpwuid(geteuid());
   return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
+}
+
+repo::KeyAuthor key_author(Clock& clock) {
+  return {repo::make_node_time(clock.now()), user_name(), host_name()};
 }
 
 }  // namespace holdfast::cli

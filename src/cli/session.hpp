@@ -1,6 +1,7 @@
 #pragma once
 // One run of one command: its options, clock, chance, log, and the store and repository it works
 // on.
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,7 +24,7 @@ struct GlobalOptions {
   bool json = false;
   bool quiet = false;
   bool no_cache = false;
-  std::optional<std::string> cache_directory;
+  std::optional<std::filesystem::path> cache_directory;
   std::optional<std::string> progress;  // none, plain, tty, json
   std::string wait_lease = "0s";
   std::optional<std::string> limit_upload;  // bytes a second
@@ -51,7 +52,7 @@ class Session {
   // Store and password, then the repository; no lock, no index.
   Result<repo::Repository*> open_repository();
   // The same under a lock that lives as long as the session, with the index loaded.
-  Result<repo::Repository*> open_locked(repo::LockKind kind);
+  Result<repo::Repository*> open_locked(repo::LockRole role, std::string_view verb);
   const repo::Lock* lock() const { return lock_ ? &*lock_ : nullptr; }
 
   // Through make() only.
@@ -73,5 +74,6 @@ class Session {
 // Who makes keys, locks and snapshots here.
 std::string host_name();
 std::string user_name();
+repo::KeyAuthor key_author(Clock& clock);
 
 }  // namespace holdfast::cli
