@@ -1,46 +1,46 @@
 #include "dataset/spill_files.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cerrno>
+
 namespace holdfast::dataset {
 
 namespace {
-
-constexpr std::size_t buffer_bytes_max = std::size_t{1} << 20;
 
 class FileRun final : public oplog::SpillRun {
  public:
   explicit FileRun(Fd file) : file_(std::move(file)) {}
 
   Result<void> append(ByteView bytes) override {
-    holdfast::append(buffer_, bytes);
-    if (buffer_.size() < buffer_bytes_max) return {};
-    return flush();
+    TRY(write_all_at(file_.get(), bytes, size_));
+    size_ += bytes.size();
+    return {};
   }
 
   Result<void> read_at(std::uint64_t offset, MutableByteView out) override {
-    if (!buffer_.empty()) TRY(flush());
-    const std::size_t got = TRY(read_up_to_at(file_.get(), out, offset));
-    if (got != out.size()) return fail(ErrorCode::io, "a temporary file is shorter than written");
-    return {};
+    const auto count = TRY(read_up_to_at(file_.get(), out, offset));
+    if (count == out.size()) return {};
+    return fail(ErrorCode::io,
+                fmt::format("a spilled run of {} bytes ends at {}", size_, offset + count));
   }
 
  private:
-  Result<void> flush() {
-    TRY(write_all_at(file_.get(), buffer_, written_));
-    written_ += buffer_.size();
-    buffer_.clear();
-    return {};
-  }
-
   Fd file_;
-  Bytes buffer_;
-  std::uint64_t written_ = 0;
+  std::uint64_t size_ = 0;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<oplog::SpillRun>> SpillFiles::create() {
-  Fd file = TRY(make_temp_file(directory_));
-  return std::unique_ptr<oplog::SpillRun>(std::make_unique<FileRun>(std::move(file)));
+  std::string name = (directory_ / "holdfast-spill-XXXXXX").string();
+  Fd file(::mkostemp(name.data(), O_CLOEXEC));
+  if (!file.is_open()) return fail_errno("create " + name, errno);
+  if (::unlink(name.c_str()) != 0) return fail_errno("unlink " + name, errno);
+  return std::make_unique<FileRun>(std::move(file));
 }
 
 }  // namespace holdfast::dataset

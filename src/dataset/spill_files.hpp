@@ -1,13 +1,17 @@
 #pragma once
-// Temporary space for sorting more than memory holds: unnamed files in one directory.
-#include "dataset/temp_file.hpp"
+// Temporary space for sorting (oplog/spill.hpp) in files without a name: unlinked as soon as they
+// exist, so nothing is left behind however we end.
+#include <filesystem>
+
+#include "base/file.hpp"
 #include "oplog/spill.hpp"
 
 namespace holdfast::dataset {
 
-// One thread. Each run is a file of its own, written through a buffer.
+// One thread. Runs may outlive the store.
 class SpillFiles final : public oplog::SpillStore {
  public:
+  // REQUIRES: `directory` exists and is writable; checked by the first create().
   explicit SpillFiles(std::filesystem::path directory) : directory_(std::move(directory)) {}
   Result<std::unique_ptr<oplog::SpillRun>> create() override;
 

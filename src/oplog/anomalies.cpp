@@ -44,7 +44,7 @@ Error Anomalies::in_context(Error error, const OpRecord& op) const {
   return error;
 }
 
-Result<void> Anomalies::count(const OpRecord& op, std::uint64_t NamespaceAnomalies::*which,
+Result<void> Anomalies::count(const OpRecord& op, std::uint64_t NamespaceAnomalies::* which,
                               std::string_view what) {
   if (op.strictness == Strictness::strict)
     return fail(in_context(fail(ErrorCode::anomaly, std::string(what)).value(), op));

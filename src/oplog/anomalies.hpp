@@ -30,7 +30,7 @@ class Anomalies {
   std::map<std::string, NamespaceAnomalies> by_namespace() const;
 
  private:
-  Result<void> count(const OpRecord& op, std::uint64_t NamespaceAnomalies::*which,
+  Result<void> count(const OpRecord& op, std::uint64_t NamespaceAnomalies::* which,
                      std::string_view what);
   NamespaceAnomalies& of(CollectionNumber collection);
   std::string name_of(CollectionNumber collection) const;

@@ -83,7 +83,8 @@ Result<void> Applier::apply_committed(Transactions::Committed committed, const E
   next_index_ = 0;
   for (auto& piece : committed.pieces) {
     const auto bytes = TRY(transactions_.load(std::move(piece)));
-    const auto part = TRY(Entry::parse(bytes, options_.rules));
+    auto part = TRY(Entry::parse(bytes, options_.rules));
+    part.wall_ms = entry.wall_ms;  // the moment it became visible
     TRY(apply_list(part, {order, false, 0}));
   }
   if (committed.includes_entry) TRY(apply_list(entry, {order, false, 0}));
@@ -133,8 +134,7 @@ Result<void> Applier::apply_command(const Entry& entry, const Origin& origin) {
     return {};
   }
   is_cached_ = false;
-  const auto effect =
-      TRY(catalog_.apply(entry, origin.order, strictness_at(origin.order)));
+  const auto effect = TRY(catalog_.apply(entry, origin.order, strictness_at(origin.order)));
   if (effect.is_known) return sink_.on_command(entry, origin.order);
   const auto& assumed = options_.rules.assumed_noop_commands;
   if (std::find(assumed.begin(), assumed.end(), entry.command()) == assumed.end())
@@ -264,6 +264,15 @@ Strictness Applier::strictness_at(const OrderKey& order) const {
   const bool is_relaxed =
       options_.window.kind == BaseKind::fuzzy && order.effective <= options_.window.last;
   return is_relaxed ? Strictness::relaxed : Strictness::strict;
+}
+
+Result<void> feed(EntrySource& entries, Applier& applier) {
+  while (true) {
+    const auto bytes = TRY(entries.next());
+    if (!bytes) return {};
+    const auto progress = TRY(applier.accept(*bytes));
+    if (progress == Progress::done) return {};
+  }
 }
 
 void Applier::note(std::string sentence) {

@@ -22,7 +22,7 @@ struct Effect {
   Strictness strictness = Strictness::strict;
   bool is_upsert = false;  // of a user's applyOps: an update of a missing document inserts
   OrderKey order;
-  bson::Value id;          // the `_id` addressed
+  bson::Value id;                                     // the `_id` addressed
   bson::Document body = bson::Document::trusted({});  // `o`
   std::int64_t wall_ms = 0;
 };
@@ -33,6 +33,23 @@ class EffectSink {
   virtual Result<void> on_effect(const Effect& effect) = 0;
   // The catalog has just applied this command.
   virtual Result<void> on_command(const Entry& entry, const OrderKey& order) = 0;
+};
+
+// For a pass that only follows the catalog.
+class NoEffects final : public EffectSink {
+ public:
+  Result<void> on_effect(const Effect&) override { return {}; }
+  Result<void> on_command(const Entry&, const OrderKey&) override { return {}; }
+};
+
+// Raw entries in ascending ts order, from the start point (docs/oplog_format.md 4.4) or earlier.
+// The view is valid until the next call. Entries beyond T are pulled only until an entry >= T was
+// seen and the transactions prepared at or before T are resolved.
+class EntrySource {
+ public:
+  virtual ~EntrySource() = default;
+  virtual Result<std::optional<ByteView>> next() = 0;
+  virtual Result<void> rewind() = 0;  // next() starts over
 };
 
 struct ApplierOptions {
@@ -101,5 +118,8 @@ class Applier {
   CollectionNumber cached_number_ = 0;
   bool is_cached_ = false;
 };
+
+// Pulls entries until the applier needs no more.
+Result<void> feed(EntrySource& entries, Applier& applier);
 
 }  // namespace holdfast::oplog

@@ -74,8 +74,7 @@ class ReaderCursor final : public BaseCursor {
 class SortedCursor final : public BaseCursor {
  public:
   SortedCursor(std::string ns, SpillStore& spill, std::size_t memory_bytes, Anomalies& anomalies)
-      : sorter_(spill, memory_bytes, anomalies,
-                [](CollectionNumber) { return Folding::keep; }),
+      : sorter_(spill, memory_bytes, anomalies, [](CollectionNumber) { return Folding::keep; }),
         ascent_(std::move(ns)) {}
 
   Result<void> fill(DocumentReader& reader) {
@@ -132,9 +131,7 @@ std::unique_ptr<BaseCursor> empty_cursor() {
 }
 
 OrderKey base_position(std::uint64_t number) {
-  return {{},
-          {static_cast<std::uint32_t>(number >> 32), static_cast<std::uint32_t>(number)},
-          0};
+  return {{}, {static_cast<std::uint32_t>(number >> 32), static_cast<std::uint32_t>(number)}, 0};
 }
 
 void append_position_key(const OrderKey& position, Bytes& to) {

@@ -42,8 +42,8 @@ Result<Catalog> Catalog::make(std::vector<CollectionFacts> base) {
   for (CollectionFacts& given : base) {
     auto facts = TRY(validated(std::move(given)));
     if (catalog.find(facts.uuid))
-      return fail(ErrorCode::corrupt, fmt::format("the base has collection {} twice",
-                                                  facts.uuid.hex()));
+      return fail(ErrorCode::corrupt,
+                  fmt::format("the base has collection {} twice", facts.uuid.hex()));
     if (catalog.find_name(facts.ns))
       return fail(ErrorCode::corrupt, fmt::format("the base has the name '{}' twice", facts.ns));
     const auto ns = facts.ns;
@@ -125,10 +125,9 @@ Result<CommandEffect> Catalog::apply(const Entry& entry, const OrderKey& order,
     TRY((this->*row.handler)(change));
     return CommandEffect{};
   }
-  const bool is_ignored =
-      std::find(ignored_commands.begin(), ignored_commands.end(), command) !=
-          ignored_commands.end() ||
-      (command == "importCollection" && is_dry_run(entry.o));
+  const bool is_ignored = std::find(ignored_commands.begin(), ignored_commands.end(), command) !=
+                              ignored_commands.end() ||
+                          (command == "importCollection" && is_dry_run(entry.o));
   if (!is_ignored) return CommandEffect{false};
   ++ignored_count_;
   return CommandEffect{};

@@ -46,8 +46,8 @@ class Catalog {
   Result<CommandEffect> apply(const Entry& entry, const OrderKey& order, Strictness strictness);
 
   std::vector<IndexBuildInProgress> builds_in_progress() const;
-  std::uint64_t anomaly_count() const { return anomaly_count_; }      // absorbed in RELAXED
-  std::uint64_t ignored_count() const { return ignored_count_; }      // commands without effect
+  std::uint64_t anomaly_count() const { return anomaly_count_; }  // absorbed in RELAXED
+  std::uint64_t ignored_count() const { return ignored_count_; }  // commands without effect
   // Collections whose name was taken and not given back. Empty for a consistent moment.
   std::vector<Uuid> hidden() const;
 

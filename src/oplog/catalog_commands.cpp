@@ -22,9 +22,8 @@ bool is_true(Document o, std::string_view name) {
 Result<std::string> text_member(const Entry& entry, std::string_view name) {
   const auto value = entry.o.find(name);
   if (!value || value->type != Type::string)
-    return fail(ErrorCode::malformed,
-                fmt::format("oplog entry {}: {}: '{}' is not a string", to_text(entry.ts),
-                            entry.command(), name));
+    return fail(ErrorCode::malformed, fmt::format("oplog entry {}: {}: '{}' is not a string",
+                                                  to_text(entry.ts), entry.command(), name));
   return std::string(value->as_text());
 }
 
@@ -35,7 +34,8 @@ Result<void> Catalog::make_room(const Change& change, std::string_view ns,
                                 CollectionNumber keeper) {
   const auto holder = find_name(ns);
   if (!holder || *holder == keeper) return {};
-  TRY(anomaly(change, fmt::format("the name '{}' is held by {}", ns, at(*holder).facts.uuid.hex())));
+  TRY(anomaly(change,
+              fmt::format("the name '{}' is held by {}", ns, at(*holder).facts.uuid.hex())));
   set_name(*holder, "", change.order);
   return {};
 }
@@ -98,8 +98,8 @@ Result<void> Catalog::rename(const Change& change) {
   if (!number) return anomaly(change, fmt::format("the source '{}' is unknown", from));
   if (at(*number).facts.ns == to) return anomaly(change, fmt::format("'{}' is there already", to));
   if (at(*number).facts.ns != from)
-    TRY(anomaly(change, fmt::format("the source is called '{}', not '{}'", at(*number).facts.ns,
-                                    from)));
+    TRY(anomaly(change,
+                fmt::format("the source is called '{}', not '{}'", at(*number).facts.ns, from)));
   TRY(make_room(change, to, *number));
   set_name(*number, to, change.order);
   auto& options = collections_[*number].facts.options;

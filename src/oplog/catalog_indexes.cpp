@@ -18,8 +18,8 @@ using bson::Type;
 using bson::Value;
 
 tl::unexpected<Error> malformed(const Entry& entry, std::string_view what) {
-  return fail(ErrorCode::malformed, fmt::format("oplog entry {}: {}: {}", to_text(entry.ts),
-                                                entry.command(), what));
+  return fail(ErrorCode::malformed,
+              fmt::format("oplog entry {}: {}: {}", to_text(entry.ts), entry.command(), what));
 }
 
 Result<std::vector<Bytes>> specs_of(const Entry& entry) {
@@ -52,7 +52,7 @@ std::optional<Value> optional_of(const Value* value) {
 }
 
 enum class Member : std::uint8_t {
-  replaced,        // the option gets the value
+  replaced,          // the option gets the value
   removed_if_empty,  // {} removes it
   removed_if_false,
   removed_if_off,
@@ -223,8 +223,7 @@ Result<void> Catalog::modify(const Change& change) {
   return {};
 }
 
-Result<void> Catalog::modify_index(const Change& change, CollectionNumber number,
-                                   Document index) {
+Result<void> Catalog::modify_index(const Change& change, CollectionNumber number, Document index) {
   const auto name = index.find("name");
   const auto pattern = index.find("keyPattern");
   auto& indexes = collections_[number].facts.indexes;

@@ -19,12 +19,41 @@ constexpr std::size_t raw_text_bytes_max = 4096;  // of an entry quoted in an er
 
 // Every field of section 1.2; those without a meaning for us are `passed`.
 enum class Field : std::uint8_t {
-  ts, t, v, h, op, ns, ui, o, o2, b, wall, lsid, txn_number, stmt_id, prev_op_time, multi_op_type,
-  from_migrate, tid, is_timeseries,
+  ts,
+  t,
+  v,
+  h,
+  op,
+  ns,
+  ui,
+  o,
+  o2,
+  b,
+  wall,
+  lsid,
+  txn_number,
+  stmt_id,
+  prev_op_time,
+  multi_op_type,
+  from_migrate,
+  tid,
+  is_timeseries,
   // passed
-  pre_image, post_image, needs_retry_image, pre_post_image_ops, from_tenant_migration,
-  donor_op_time, donor_apply_ops_index, destined_recipient, id, rid, check_existence,
-  version_context, container, size_metadata, m,
+  pre_image,
+  post_image,
+  needs_retry_image,
+  pre_post_image_ops,
+  from_tenant_migration,
+  donor_op_time,
+  donor_apply_ops_index,
+  destined_recipient,
+  id,
+  rid,
+  check_existence,
+  version_context,
+  container,
+  size_metadata,
+  m,
   unknown
 };
 
@@ -105,16 +134,16 @@ class Parser {
 
  private:
   tl::unexpected<Error> wrong(std::string_view name, std::string_view what) const {
-    return fail(ErrorCode::malformed, fmt::format("oplog entry {}: field '{}' {}",
-                                                  to_text(entry_.ts), name, what));
+    return fail(ErrorCode::malformed,
+                fmt::format("oplog entry {}: field '{}' {}", to_text(entry_.ts), name, what));
   }
 
   Result<void> unknown(std::string_view name) const {
     const auto& allowed = rules_.allowed_fields;
     if (std::find(allowed.begin(), allowed.end(), name) != allowed.end()) return {};
-    return refuse(entry_, fmt::format("unknown {} '{}'",
-                                     is_inner_ ? "field of an inner operation" : "envelope field",
-                                     name));
+    return refuse(entry_,
+                  fmt::format("unknown {} '{}'",
+                              is_inner_ ? "field of an inner operation" : "envelope field", name));
   }
 
   Result<void> set(Field field, const Element& element) {

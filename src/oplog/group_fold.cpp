@@ -47,8 +47,7 @@ Result<void> GroupFold::decide(const OpRecord& op) {
 
 Result<void> GroupFold::hold(const OpRecord& op) {
   is_pending_empty_ = false;
-  is_pending_strict_ =
-      is_pending_strict_ && op.strictness == Strictness::strict && !op.is_upsert;
+  is_pending_strict_ = is_pending_strict_ && op.strictness == Strictness::strict && !op.is_upsert;
   const std::size_t at = pending_.size();
   pending_.resize(at + encoded_bytes(op));
   encode(op, pending_.data() + at);

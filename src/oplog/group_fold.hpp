@@ -27,10 +27,10 @@ class GroupFold {
   DocumentState& state_;
   RunWriter& to_;
   Bytes key_;
-  Bytes pending_;               // encoded operations before the first absolute one
+  Bytes pending_;  // encoded operations before the first absolute one
   bool is_pending_strict_ = true;
   bool is_pending_empty_ = true;
-  bool is_decided_ = false;     // an absolute operation was seen: `state_` is the document
+  bool is_decided_ = false;  // an absolute operation was seen: `state_` is the document
   OpRecord result_;
 };
 

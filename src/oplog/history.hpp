@@ -36,10 +36,10 @@ struct HistoryRequest {
 using BaseLookup =
     std::function<Result<std::optional<Bytes>>(const CollectionFacts& collection, bson::Value id)>;
 
-// Versions ascending by order. A fuzzy base's own version is shown as of its `last`, after the
-// replay of the window. Errors as materialise().
+// Reads the entries twice. Versions ascending by order. A fuzzy base's own version is shown as of
+// its `last`, after the replay of the window. Errors as materialise().
 Result<std::vector<DocumentVersion>> history_of(BaseSource& base, const BaseLookup& lookup,
-                                                EntrySource& entries,
+                                                EntrySource& entries, SpillStore& spill,
                                                 const HistoryRequest& request);
 
 }  // namespace holdfast::oplog

@@ -16,13 +16,6 @@ namespace {
 
 using UuidSet = std::unordered_set<Uuid, UuidHash>;
 
-// For a first pass that only follows the catalog.
-class NoEffects final : public EffectSink {
- public:
-  Result<void> on_effect(const Effect&) override { return {}; }
-  Result<void> on_command(const Entry&, const OrderKey&) override { return {}; }
-};
-
 // Puts effects into the sorter.
 class EffectCollector final : public EffectSink {
  public:
@@ -30,54 +23,26 @@ class EffectCollector final : public EffectSink {
       : catalog_(catalog), sorter_(sorter), selected_(selected) {}
 
   Result<void> on_effect(const Effect& effect) override {
-    const Treatment& treatment = treatment_of(effect.collection);
-    if (!treatment.is_selected) return {};
+    if (!is_selected(effect.collection)) return {};
     key_.clear();
     bson::append_key(effect.id, key_);
-    OpRecord op;
-    op.collection = effect.collection;
-    op.kind = effect.kind;
-    op.strictness = effect.strictness;
-    op.is_upsert = effect.is_upsert;
-    op.expectation = treatment.is_capped ? Expectation::nothing : expectation_of(effect);
-    op.order = effect.order;
+    OpRecord op = record_of(effect, catalog_.at(effect.collection).facts);
     op.key = key_;
-    if (effect.is_upsert) {
-      const Bytes body = upsert_body(effect.id, effect.body);
-      op.body = body;
-      return sorter_.add(op);
-    }
-    if (effect.kind != EffectKind::remove) op.body = effect.body.bytes();
+    if (!effect.is_upsert) return sorter_.add(op);
+    const Bytes body = upsert_body(effect.id, effect.body);
+    op.body = body;
     return sorter_.add(op);
   }
   Result<void> on_command(const Entry&, const OrderKey&) override { return {}; }
 
  private:
-  // Neither can change: a UUID stays what it is.
-  struct Treatment {
-    bool is_selected;
-    bool is_capped;
-  };
-
-  const Treatment& treatment_of(CollectionNumber number) {
-    while (treatments_.size() <= number) {
-      const auto& facts =
-          catalog_.at(static_cast<CollectionNumber>(treatments_.size())).facts;
-      const bool is_selected = selected_ == nullptr || selected_->contains(facts.uuid);
-      treatments_.push_back({is_selected, facts.is_capped()});
-    }
-    return treatments_[number];
-  }
-
-  static Expectation expectation_of(const Effect& effect) {
-    if (effect.kind == EffectKind::insert) return Expectation::absent;
-    return effect.is_upsert ? Expectation::nothing : Expectation::present;
+  bool is_selected(CollectionNumber number) const {
+    return selected_ == nullptr || selected_->contains(catalog_.at(number).facts.uuid);
   }
 
   const Catalog& catalog_;
   OpSorter& sorter_;
   const UuidSet* selected_;
-  std::vector<Treatment> treatments_;
   Bytes key_;
 };
 
@@ -91,15 +56,6 @@ bool is_base_moment(const BaseWindow& window, Timestamp at) {
   return window.kind != BaseKind::fuzzy && window.last == at;
 }
 
-Result<void> read_entries(EntrySource& entries, Applier& applier) {
-  while (true) {
-    const auto bytes = TRY(entries.next());
-    if (!bytes) return {};
-    const auto progress = TRY(applier.accept(*bytes));
-    if (progress == Progress::done) return {};
-  }
-}
-
 // The collections that bear a wanted name at T, and all system.views: their documents are asked
 // about one by one.
 Result<UuidSet> select(BaseSource& base, EntrySource& entries, SpillStore& spill,
@@ -108,12 +64,12 @@ Result<UuidSet> select(BaseSource& base, EntrySource& entries, SpillStore& spill
   auto catalog = TRY(Catalog::make(facts));
   NoEffects sink;
   Applier applier(catalog, spill, sink, applier_options(base, options));
-  if (!is_base_moment(base.window(), options.at)) TRY(read_entries(entries, applier));
+  if (!is_base_moment(base.window(), options.at)) TRY(feed(entries, applier));
   UuidSet selected;
   for (CollectionNumber number = 0; number < catalog.size(); ++number) {
     const auto& collection = catalog.at(number);
-    const bool is_selected = collection_of(collection.facts.ns) == "system.views" ||
-                             options.wanted(collection.facts.ns);
+    const bool is_selected =
+        collection_of(collection.facts.ns) == "system.views" || options.wanted(collection.facts.ns);
     if (collection.is_alive() && is_selected) selected.insert(collection.facts.uuid);
   }
   TRY(entries.rewind());
@@ -189,7 +145,7 @@ Result<void> Materialisation::collect(EntrySource& entries, const UuidSet* selec
   EffectCollector collector(catalog_, sorter_, selected);
   Applier applier(catalog_, spill_, collector, applier_options(base_, options_));
   if (!is_base_moment(base_.window(), options_.at)) {
-    TRY(read_entries(entries, applier));
+    TRY(feed(entries, applier));
     TRY(check_complete(applier));
   }
   sorter_.finish();
@@ -210,9 +166,8 @@ Result<void> Materialisation::collect(EntrySource& entries, const UuidSet* selec
 
 Result<void> Materialisation::check_complete(const Applier& applier) {
   if (applier.newest() < options_.at)
-    return fail(ErrorCode::no_point,
-                fmt::format("the entries end at {}, before {}", to_text(applier.newest()),
-                            to_text(options_.at)));
+    return fail(ErrorCode::no_point, fmt::format("the entries end at {}, before {}",
+                                                 to_text(applier.newest()), to_text(options_.at)));
   const auto in_doubt = applier.transactions().in_doubt(options_.at);
   if (!in_doubt.empty() && options_.in_doubt == InDoubt::refuse)
     return fail(ErrorCode::conflict,
@@ -269,12 +224,11 @@ Result<void> Materialisation::write_collection(CollectionNumber number) {
   return {};
 }
 
-Result<std::unique_ptr<BaseCursor>> Materialisation::base_of(
-    const CatalogCollection& collection) {
+Result<std::unique_ptr<BaseCursor>> Materialisation::base_of(const CatalogCollection& collection) {
   if (!collection.is_in_base || collection.emptied) return empty_cursor();
   auto reader = TRY(base_.documents(collection.facts));
-  return open_cursor(std::move(reader), collection.facts.ns, spill_,
-                     options_.memory_bytes_max / 8, anomalies_);
+  return open_cursor(std::move(reader), collection.facts.ns, spill_, options_.memory_bytes_max / 8,
+                     anomalies_);
 }
 
 Result<CollectionTotals> Materialisation::copy_natural(const CatalogCollection& collection,
@@ -333,9 +287,8 @@ Result<MaterialiseReport> materialise(BaseSource& base, EntrySource& entries, Sp
                                       CollectionSink& sink, const MaterialiseOptions& options) {
   const auto window = base.window();
   if (options.at < window.last)
-    return fail(ErrorCode::no_point,
-                fmt::format("the base is consistent from {} on; {} is before", to_text(window.last),
-                            to_text(options.at)));
+    return fail(ErrorCode::no_point, fmt::format("the base is consistent from {} on; {} is before",
+                                                 to_text(window.last), to_text(options.at)));
   std::optional<UuidSet> selected;
   if (options.wanted) selected = TRY(select(base, entries, spill, options));
   const UuidSet* const selection = selected ? &*selected : nullptr;

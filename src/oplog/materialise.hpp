@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "oplog/anomalies.hpp"
+#include "oplog/applier.hpp"
 #include "oplog/entry.hpp"
 #include "oplog/facts.hpp"
 #include "oplog/order.hpp"
@@ -44,16 +45,6 @@ class BaseSource {
   // because of this are counted as outside the base, not taken for a gap. A dump of user databases
   // says no for config.*; a dump of one database for all others.
   virtual bool covers(std::string_view ns) const = 0;
-};
-
-// Raw entries in ascending ts order, from the start point (docs/oplog_format.md 4.4) or earlier.
-// The view is valid until the next call. Entries beyond T are pulled only until an entry >= T was
-// seen and the transactions prepared at or before T are resolved.
-class EntrySource {
- public:
-  virtual ~EntrySource() = default;
-  virtual Result<std::optional<ByteView>> next() = 0;
-  virtual Result<void> rewind() = 0;  // next() starts over
 };
 
 struct CollectionAtT {

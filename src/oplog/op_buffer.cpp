@@ -19,8 +19,7 @@ std::uint64_t key_word(ByteView key, std::size_t from) {
 
 }  // namespace
 
-OpBuffer::OpBuffer(std::size_t bytes)
-    : block_(std::max(bytes & ~std::size_t{7}, block_bytes_min)) {
+OpBuffer::OpBuffer(std::size_t bytes) : block_(std::max(bytes & ~std::size_t{7}, block_bytes_min)) {
   static_assert(sizeof(Record) == 24);
 }
 

@@ -22,7 +22,9 @@ class OpBuffer {
   void sort();
   // After sort(): operations in order. `first` and the result are positions.
   OpRecord at(std::size_t position) const;
-  CollectionNumber collection_at(std::size_t position) const { return records()[position].collection; }
+  CollectionNumber collection_at(std::size_t position) const {
+    return records()[position].collection;
+  }
   std::size_t end_of_collection(std::size_t first) const;
   std::size_t first_of_collection(CollectionNumber collection) const;
 

@@ -17,6 +17,20 @@ std::uint8_t flags_of(const OpRecord& op) {
 
 }  // namespace
 
+OpRecord record_of(const Effect& effect, const CollectionFacts& facts) {
+  OpRecord op;
+  op.collection = effect.collection;
+  op.kind = effect.kind;
+  op.strictness = effect.strictness;
+  op.is_upsert = effect.is_upsert;
+  op.order = effect.order;
+  const bool expects_nothing = effect.is_upsert || facts.is_capped();
+  if (!expects_nothing)
+    op.expectation = effect.kind == EffectKind::insert ? Expectation::absent : Expectation::present;
+  if (effect.kind != EffectKind::remove) op.body = effect.body.bytes();
+  return op;
+}
+
 bool is_absolute(const OpRecord& op) {
   if (op.is_upsert) return false;
   switch (op.kind) {
@@ -50,8 +64,8 @@ void encode(const OpRecord& op, std::uint8_t* to) {
 }
 
 std::size_t encoded_bytes(const std::uint8_t* header) {
-  const std::size_t content = std::size_t{load_le<std::uint32_t>(header)} +
-                              load_le<std::uint32_t>(header + 4);
+  const std::size_t content =
+      std::size_t{load_le<std::uint32_t>(header)} + load_le<std::uint32_t>(header + 4);
   return (op_header_bytes + content + 7) & ~std::size_t{7};
 }
 

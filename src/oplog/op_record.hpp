@@ -20,6 +20,10 @@ struct OpRecord {
   ByteView body;  // `o`; empty for removals
 };
 
+// The record of an effect; its key is the caller's. Views point to where the effect's do.
+// Capped collections expect nothing: documents age out without an entry.
+OpRecord record_of(const Effect& effect, const CollectionFacts& facts);
+
 // Docs/oplog_format.md 6.2: such an operation decides the document alone.
 bool is_absolute(const OpRecord& op);
 

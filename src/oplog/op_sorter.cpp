@@ -101,8 +101,8 @@ bool OpSorter::has(CollectionNumber collection) const {
   const bool is_spilled = std::any_of(runs_.begin(), runs_.end(), [&](const SpilledRun& run) {
     return run.find(collection) != nullptr;
   });
-  return is_spilled || buffer_.first_of_collection(collection) !=
-                           buffer_.first_of_collection(collection + 1);
+  return is_spilled ||
+         buffer_.first_of_collection(collection) != buffer_.first_of_collection(collection + 1);
 }
 
 std::unique_ptr<OpStream> OpSorter::stream(CollectionNumber collection) const {

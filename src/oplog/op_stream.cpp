@@ -51,8 +51,8 @@ class RunStream final : public OpStream {
     std::memmove(buffer_.data(), buffer_.data() + at_, left);
     at_ = 0;
     buffer_.resize(std::max({buffer_.size(), buffer_bytes_, bytes}));
-    const auto more = static_cast<std::size_t>(
-        std::min<std::uint64_t>(section_.bytes, buffer_.size() - left));
+    const auto more =
+        static_cast<std::size_t>(std::min<std::uint64_t>(section_.bytes, buffer_.size() - left));
     TRY(file_.read_at(section_.offset, MutableByteView(buffer_).subspan(left, more)));
     section_.offset += more;
     section_.bytes -= more;
@@ -116,9 +116,10 @@ class MergedStream final : public OpStream {
 }  // namespace
 
 const RunSection* SpilledRun::find(CollectionNumber collection) const {
-  const auto found = std::lower_bound(
-      sections.begin(), sections.end(), collection,
-      [](const RunSection& section, CollectionNumber wanted) { return section.collection < wanted; });
+  const auto found = std::lower_bound(sections.begin(), sections.end(), collection,
+                                      [](const RunSection& section, CollectionNumber wanted) {
+                                        return section.collection < wanted;
+                                      });
   return found != sections.end() && found->collection == collection ? &*found : nullptr;
 }
 

@@ -151,8 +151,8 @@ SegmentFacts SegmentScan::finish() {
   state.facts.last_entry = hash_from(state.single.of(state.last_entry));
   state.facts.oldest_open = {};
   for (const auto& [session, open] : state.open) {
-    const bool is_older = state.facts.oldest_open == Timestamp{} ||
-                          open.first < state.facts.oldest_open;
+    const bool is_older =
+        state.facts.oldest_open == Timestamp{} || open.first < state.facts.oldest_open;
     if (is_older) state.facts.oldest_open = open.first;
   }
   return state.facts;

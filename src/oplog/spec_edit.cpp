@@ -15,16 +15,23 @@ using bson::Value;
 
 // The order in which the server writes options of a collection.
 constexpr std::array option_order = {
-    std::string_view("capped"),           std::string_view("size"),
-    std::string_view("max"),              std::string_view("autoIndexId"),
-    std::string_view("temp"),             std::string_view("recordPreImages"),
+    std::string_view("capped"),
+    std::string_view("size"),
+    std::string_view("max"),
+    std::string_view("autoIndexId"),
+    std::string_view("temp"),
+    std::string_view("recordPreImages"),
     std::string_view("changeStreamPreAndPostImages"),
-    std::string_view("storageEngine"),    std::string_view("validator"),
-    std::string_view("validationLevel"),  std::string_view("validationAction"),
+    std::string_view("storageEngine"),
+    std::string_view("validator"),
+    std::string_view("validationLevel"),
+    std::string_view("validationAction"),
     std::string_view("indexOptionDefaults"),
-    std::string_view("collation"),        std::string_view("clusteredIndex"),
+    std::string_view("collation"),
+    std::string_view("clusteredIndex"),
     std::string_view("expireAfterSeconds"),
-    std::string_view("timeseries"),       std::string_view("encryptedFields"),
+    std::string_view("timeseries"),
+    std::string_view("encryptedFields"),
     std::string_view("recordIdsReplicated"),
 };
 

@@ -19,8 +19,7 @@ Relation relation_of_covered(const Chain& chain, const SegmentFacts& next) {
       return Relation::diverged;
     if (segment.first.ts == next.last.ts && segment.first_entry != next.last_entry)
       return Relation::diverged;
-    const bool is_same_range =
-        segment.first.ts == next.first.ts && segment.last.ts == next.last.ts;
+    const bool is_same_range = segment.first.ts == next.first.ts && segment.last.ts == next.last.ts;
     if (is_same_range && segment.content != next.content) return Relation::diverged;
   }
   if (next.last.term < chain.last().term && next.last.ts > chain.last().ts)
@@ -58,7 +57,8 @@ bool serves(const Chain& chain, const BaseWindow& base) {
 
 std::string moments_text(const Nearest& nearest) {
   if (!nearest.before && !nearest.after) return "no moment can be recovered";
-  if (!nearest.before) return fmt::format("the next possible moment is {}", to_text(*nearest.after));
+  if (!nearest.before)
+    return fmt::format("the next possible moment is {}", to_text(*nearest.after));
   if (!nearest.after)
     return fmt::format("the last possible moment before is {}", to_text(*nearest.before));
   return fmt::format("the nearest possible moments are {} and {}", to_text(*nearest.before),

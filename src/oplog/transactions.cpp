@@ -50,8 +50,8 @@ TransactionShape shape_of(const Entry& entry) {
 Result<Document> operations_of(const Entry& entry) {
   const auto list = entry.o.find("applyOps");
   if (!list || list->type != Type::array)
-    return fail(ErrorCode::malformed, fmt::format("oplog entry {}: applyOps is not an array",
-                                                  to_text(entry.ts)));
+    return fail(ErrorCode::malformed,
+                fmt::format("oplog entry {}: applyOps is not an array", to_text(entry.ts)));
   return list->as_document();
 }
 

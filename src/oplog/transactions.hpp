@@ -57,7 +57,7 @@ struct OpenTransaction {
   bool is_orphan = false;  // its first pieces are before our first entry
   std::vector<PieceStore::Piece> pieces;
   std::uint64_t operation_count = 0;
-  OpTime newest;   // last piece
+  OpTime newest;  // last piece
   Timestamp first;
 };
 
