@@ -28,8 +28,8 @@ void append_json_string(std::string_view text, std::string& to);
 
 // Strict: one JSON object and nothing behind it; errors name the offset. Plain integers become
 // int32, int64 or double, whichever is the first to hold them. Nesting up to depth_max, result up
-// to document_bytes_max.
-Result<Bytes> parse_ext_json(std::string_view text);
+// to bytes_max.
+Result<Bytes> parse_ext_json(std::string_view text, std::size_t bytes_max = document_bytes_max);
 // Any JSON value, as the only element (named "") of a document.
 Result<Bytes> parse_ext_json_value(std::string_view text);
 

@@ -70,30 +70,30 @@ class Parser {
  public:
   explicit Parser(std::string_view text) : cursor_(text) {}
 
-  Result<Bytes> document() {
+  Result<Bytes> document(std::size_t bytes_max) {
     TRY(cursor_.expect('{'));
     if (!cursor_.take('}')) {
       std::string first = TRY(key());
       TRY(members(std::move(first), 0));
     }
-    return finish();
+    return finish(bytes_max);
   }
 
   Result<Bytes> single_value() {
     TRY(value("", 0));
-    return finish();
+    return finish(document_bytes_max);
   }
 
  private:
   using Member = std::function<Result<void>(const std::string& name)>;
 
-  Result<Bytes> finish() {
+  Result<Bytes> finish(std::size_t bytes_max) {
     TRY(cursor_.expect_end());
     Bytes bytes = builder_.take();
-    if (bytes.size() > document_bytes_max)
-      return fail(ErrorCode::limit_exceeded,
-                  fmt::format("json: the document has {} bytes, the limit is {}", bytes.size(),
-                              document_bytes_max));
+    if (bytes.size() > bytes_max)
+      return fail(
+          ErrorCode::limit_exceeded,
+          fmt::format("json: the document has {} bytes, the limit is {}", bytes.size(), bytes_max));
     return bytes;
   }
 
@@ -427,9 +427,9 @@ Result<void> check_size(std::string_view text) {
 
 }  // namespace
 
-Result<Bytes> parse_ext_json(std::string_view text) {
+Result<Bytes> parse_ext_json(std::string_view text, std::size_t bytes_max) {
   TRY(check_size(text));
-  return Parser(text).document();
+  return Parser(text).document(bytes_max);
 }
 
 Result<Bytes> parse_ext_json_value(std::string_view text) {
