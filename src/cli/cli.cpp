@@ -31,7 +31,7 @@ void add_global_options(CLI::App& app, GlobalOptions& globals) {
 
 void add_commands(CommandLine& line) {
   add_init(line);
-  // add_backup(line);
+  add_backup(line);
   add_points(line);
   // add_browse(line);
   // add_restore(line);

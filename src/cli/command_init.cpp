@@ -12,9 +12,8 @@ Result<int> init(Session& session) {
   const auto place = TRY(session.repository_place());
   const auto password = TRY(read_password(session.options().password));
   auto* store = TRY(session.create_store());
-  repo::InitOptions options;
-  options.author = key_author(session.context().clock);
-  const auto repository = TRY(repo::Repository::init(session.context(), *store, password, options));
+  const auto repository = TRY(repo::Repository::init(session.context(), *store, password,
+                                                     key_author(session.context().clock)));
 
   if (session.format() == OutputFormat::json)
     print_json("repository",
