@@ -76,8 +76,8 @@ Result<OpenedKey> open_with_password(Context& context, store::Store& store,
 }
 
 Result<KeyId> add_key(Context& context, store::Store& store, const MasterKey& master,
-                      const Secret& password, const KeyAuthor& author, const ScryptCost& cost) {
-  const auto file = TRY(make_key_file(master, password, author, context.rng, cost));
+                      const Secret& password, const KeyOptions& options) {
+  const auto file = TRY(make_key_file(master, password, options.author, context.rng, options.cost));
   const auto json = encode_key_file(file);
   const KeyId id{sha256(json)};
   TRY(store.put(object_name(id), json, store::Durability::immediate));
@@ -131,9 +131,8 @@ Result<void> remove_key(store::Store& store, const KeyId& id, const KeyId& in_us
 }
 
 Result<KeyId> change_password(Context& context, store::Store& store, const OpenedKey& opened,
-                              const Secret& new_password, const KeyAuthor& author,
-                              const ScryptCost& cost) {
-  const auto added = TRY(add_key(context, store, opened.master, new_password, author, cost));
+                              const Secret& new_password, const KeyOptions& options) {
+  const auto added = TRY(add_key(context, store, opened.master, new_password, options));
   TRY(store.remove(object_name(opened.id)));
   TRY(store.sync());
   return added;

@@ -10,6 +10,16 @@ namespace holdfast::repo {
 // A repository with more key files than this is refused: each costs one scrypt at opening.
 constexpr std::size_t key_files_max = 256;
 
+// What a new key file says and costs.
+struct KeyOptions {
+  // Implicit: an author is all that most callers have to say.
+  KeyOptions(KeyAuthor by = {}, ScryptCost scrypt = scrypt_cost_default)
+      : author(std::move(by)), cost(scrypt) {}
+
+  KeyAuthor author;
+  ScryptCost cost;
+};
+
 struct OpenedKey {
   KeyId id;  // the key file that the password opened
   MasterKey master;
@@ -23,8 +33,7 @@ Result<OpenedKey> open_with_password(Context& context, store::Store& store, cons
 
 // Stores a new key file, durable when this returns.
 Result<KeyId> add_key(Context& context, store::Store& store, const MasterKey& master,
-                      const Secret& password, const KeyAuthor& author,
-                      const ScryptCost& cost = scrypt_cost_default);
+                      const Secret& password, const KeyOptions& options);
 
 // One key file, or what is wrong with it.
 struct ListedKey {
@@ -44,7 +53,6 @@ Result<void> remove_key(store::Store& store, const KeyId& id, const KeyId& in_us
 
 // The new key file is durable before the old one goes: a crash leaves two that open, never none.
 Result<KeyId> change_password(Context& context, store::Store& store, const OpenedKey& opened,
-                              const Secret& new_password, const KeyAuthor& author,
-                              const ScryptCost& cost = scrypt_cost_default);
+                              const Secret& new_password, const KeyOptions& options);
 
 }  // namespace holdfast::repo

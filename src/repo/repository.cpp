@@ -39,7 +39,7 @@ Result<OpenedKey> first_key(Context& context, store::Store& store, const Secret&
     return already_there(store, "a key that this password does not open, but no config");
   }
   const auto master = random_master_key(context.rng);
-  const auto id = TRY(add_key(context, store, master, password, options.author, options.cost));
+  const auto id = TRY(add_key(context, store, master, password, options));
   return OpenedKey{id, master};
 }
 

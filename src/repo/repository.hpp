@@ -15,10 +15,7 @@
 
 namespace holdfast::repo {
 
-struct InitOptions {
-  KeyAuthor author;
-  ScryptCost cost = scrypt_cost_default;
-};
+using InitOptions = KeyOptions;
 
 struct OpenOptions {
   // Where index caches are kept, one folder per repository; without it a temporary file is used.
