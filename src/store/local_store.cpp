@@ -40,8 +40,8 @@ ObjectInfo describe_file(std::string name, const struct stat& status) {
 }
 
 bool is_out_of_reach(int error_number) {
-  constexpr int numbers[] = {EACCES, EPERM, EROFS,    EIO,       ESTALE,
-                             ENODEV, ENXIO, ENOTCONN, ETIMEDOUT, EHOSTDOWN};
+  constexpr int numbers[] = {EACCES, EPERM,    EROFS,     ESTALE,   ENODEV,
+                             ENXIO,  ENOTCONN, ETIMEDOUT, EHOSTDOWN};
   return std::find(std::begin(numbers), std::end(numbers), error_number) != std::end(numbers);
 }
 
