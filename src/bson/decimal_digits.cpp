@@ -121,7 +121,7 @@ void expand_double(double value, DecimalDigits& out) {
   mantissa >>= zeros;
   exponent += static_cast<int>(zeros);
   if (exponent < 0) return expand_fraction(mantissa, static_cast<unsigned>(-exponent), out);
-  if (exponent + std::bit_width(mantissa) <= 64) {
+  if (exponent + static_cast<int>(std::bit_width(mantissa)) <= 64) {
     write_digits(mantissa << exponent, out);
   } else {
     BigDecimal number(mantissa);
