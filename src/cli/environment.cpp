@@ -18,4 +18,8 @@ std::optional<std::filesystem::path> default_cache_directory() {
   return std::nullopt;
 }
 
+std::filesystem::path temp_directory() {
+  return environment("TMPDIR").value_or("/tmp");
+}
+
 }  // namespace holdfast::cli

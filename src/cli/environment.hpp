@@ -12,4 +12,7 @@ std::optional<std::string> environment(const char* name);
 // $XDG_CACHE_HOME/holdfast, ~/.cache/holdfast, or nothing when neither is known.
 std::optional<std::filesystem::path> default_cache_directory();
 
+// $TMPDIR, or /tmp.
+std::filesystem::path temp_directory();
+
 }  // namespace holdfast::cli

@@ -1,0 +1,20 @@
+#include "cli/moment.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/time_text.hpp"
+
+namespace holdfast::cli {
+
+std::string describe_moment(oplog::Timestamp moment) {
+  return fmt::format("{},{} ({})", moment.seconds, moment.ordinal, format_time(moment.seconds, 0));
+}
+
+nlohmann::json moment_as_json(oplog::Timestamp moment) {
+  return {{"at", fmt::format("{},{}", moment.seconds, moment.ordinal)},
+          {"time", format_time(moment.seconds, 0)}};
+}
+
+}  // namespace holdfast::cli
