@@ -95,8 +95,7 @@ class FilesBackup {
   FilesBackup(repo::Repository& repository, const FilesBackupOptions& options)
       : repository_(repository),
         options_(options),
-        context_(repository.context()),
-        problems_(context_.log) {}
+        context_(repository.context()) {}
 
   Result<FilesBackupResult> run() {
     started_ = context_.clock.now();

@@ -14,7 +14,7 @@
 
 namespace holdfast::backup {
 
-// Problems kept in a result; more are counted and said to the log only.
+// Problems kept in a result; more are only counted.
 constexpr std::size_t problems_kept_max = 10'000;
 // How often a file that changes while it is read is read again before the last reading is taken.
 constexpr unsigned read_again_max = 3;

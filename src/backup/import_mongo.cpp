@@ -169,6 +169,9 @@ class MongoImport {
     }
     TRY(store_window_oplog(setup));
     TRY(tree_.add_text(writer_, "prelude.json", as_bytes(prelude())));
+    if (manifest_.window)
+      TRY(tree_.add_text(writer_, dataset::window_path,
+                         as_bytes(dataset::encode_window(*manifest_.window))));
     return tree_.add_text(writer_, dataset::manifest_path,
                           as_bytes(dataset::encode_manifest(manifest_)));
   }

@@ -11,7 +11,6 @@ void ProblemLog::keep(ProblemList& list, std::string_view path, std::string_view
 }
 
 void ProblemLog::unreadable(std::string_view path, const Error& error) {
-  log_.warn(fmt::format("{}: not saved: {}", path, error.message));
   MutexLock lock(mutex_);
   keep(unreadable_, path, error.message);
   if (unreadable_paths_.size() < problems_kept_max) unreadable_paths_.emplace(path);
@@ -19,14 +18,12 @@ void ProblemLog::unreadable(std::string_view path, const Error& error) {
 
 void ProblemLog::changed_while_read(std::string_view path) {
   const auto message = fmt::format("changed while it was read, {} times", read_again_max);
-  log_.warn(fmt::format("{}: {}", path, message));
   MutexLock lock(mutex_);
   keep(changed_, path, message);
 }
 
 void ProblemLog::attribute(std::string_view path, const std::vector<std::string>& warnings) {
   for (const auto& warning : warnings) {
-    log_.warn(fmt::format("{}: {}", path, warning));
     MutexLock lock(mutex_);
     keep(attributes_, path, warning);
   }

@@ -1,6 +1,6 @@
 #pragma once
-// What went wrong with single entries while the rest is saved: said to the log at once, kept for
-// the result up to a limit, counted beyond it.
+// What went wrong with single entries while the rest is saved: kept for the result up to a limit,
+// counted beyond it.
 #include <unordered_set>
 
 #include "backup/backup_files.hpp"
@@ -11,8 +11,6 @@ namespace holdfast::backup {
 // Thread-safe.
 class ProblemLog {
  public:
-  explicit ProblemLog(Log& log) : log_(log) {}
-
   void unreadable(std::string_view path, const Error& error);
   void changed_while_read(std::string_view path);
   void attribute(std::string_view path, const std::vector<std::string>& warnings);
@@ -23,7 +21,6 @@ class ProblemLog {
  private:
   static void keep(ProblemList& list, std::string_view path, std::string_view message);
 
-  Log& log_;
   mutable Mutex mutex_;
   ProblemList unreadable_ GUARDED_BY(mutex_);
   ProblemList changed_ GUARDED_BY(mutex_);
