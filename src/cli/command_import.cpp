@@ -8,6 +8,7 @@
 #include "cli/environment.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
+#include "recover/mongo_moment.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -58,8 +59,8 @@ void print_text(const std::string& dataset, const backup::MongoImportResult& res
                       result.oplog->new_count, result.oplog->new_segment_count));
   if (result.recoverable_from && result.recoverable_to)
     print(fmt::format("recoverable  every moment from {} to {}\n",
-                      describe_moment(*result.recoverable_from),
-                      describe_moment(*result.recoverable_to)));
+                      recover::describe(*result.recoverable_from),
+                      recover::describe(*result.recoverable_to)));
   else
     print("recoverable  as it was dumped; the dump has no time in the oplog\n");
 }

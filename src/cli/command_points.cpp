@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/dataset_points.hpp"
 #include "cli/output.hpp"
 #include "repo/node_time.hpp"
 
@@ -14,7 +15,7 @@ struct PointsOptions {
   std::vector<std::string> paths;
   std::optional<std::string> host;
   std::optional<std::string> dataset;
-  bool gaps = false;
+  bool gaps = false;  // gaps are always shown; taken for the sake of scripts
 };
 
 bool holds(const std::vector<std::string>& all, const std::string& wanted) {
@@ -50,6 +51,7 @@ nlohmann::json as_json(const repo::StoredSnapshot& point) {
 }
 
 Result<int> points(Session& session, const PointsOptions& options) {
+  if (options.dataset) return dataset_points(session, *options.dataset);
   auto* repository = TRY(session.open_repository());
   Table table({"ID", "TIME", "HOST", "TAGS", "SIZE", "PATHS"});
   auto rows = nlohmann::json::array();
@@ -79,7 +81,7 @@ void add_points(CommandLine& line) {
   verb->add_option("--path", options->paths, "only points of this path (repeatable)");
   verb->add_option("--host", options->host, "only points of this host");
   verb->add_option("--dataset", options->dataset, "moments of one database, with its gaps");
-  verb->add_flag("--gaps", options->gaps, "with --dataset: name each gap");
+  verb->add_flag("--gaps", options->gaps, "with --dataset: name each gap (the default)");
   line.choose(verb, [options](Session& session) { return points(session, *options); });
 }
 

@@ -8,10 +8,6 @@
 
 namespace holdfast::cli {
 
-std::string describe_moment(oplog::Timestamp moment) {
-  return fmt::format("{},{} ({})", moment.seconds, moment.ordinal, format_time(moment.seconds, 0));
-}
-
 nlohmann::json moment_as_json(oplog::Timestamp moment) {
   return {{"at", fmt::format("{},{}", moment.seconds, moment.ordinal)},
           {"time", format_time(moment.seconds, 0)}};
