@@ -151,6 +151,16 @@ bool MongoManifest::covers(std::string_view ns) const {
   return has_system_collections || !name.starts_with("system.") || name == "system.js";
 }
 
+std::string encode_window(const oplog::BaseWindow& window) {
+  return fmt::format("{{\"kind\":\"{}\",\"first\":{},\"last\":{}}}", name_of(window.kind),
+                     timestamp_json(window.first), timestamp_json(window.last));
+}
+
+Result<oplog::BaseWindow> decode_window(std::string_view json) {
+  const Bytes bytes = TRY(bson::parse_ext_json(json));
+  return read_window(JsonFields(bson::Document::trusted(bytes), "window"));
+}
+
 std::string encode_manifest(const MongoManifest& manifest) {
   std::string text = fmt::format("{{\"format\":{}", manifest_format);
   append_member("dataset", manifest.dataset, text);
@@ -158,10 +168,7 @@ std::string encode_manifest(const MongoManifest& manifest) {
   append_member("tool_version", manifest.tool_version, text);
   append_member("scope", manifest.scope == DumpScope::instance ? "instance" : "databases", text);
   text += fmt::format(",\"system_collections\":{}", manifest.has_system_collections);
-  if (manifest.window)
-    text += fmt::format(",\"window\":{{\"kind\":\"{}\",\"first\":{},\"last\":{}}}",
-                        name_of(manifest.window->kind), timestamp_json(manifest.window->first),
-                        timestamp_json(manifest.window->last));
+  if (manifest.window) text += ",\"window\":" + encode_window(*manifest.window);
   text += ",\"collections\":[";
   for (std::size_t at = 0; at < manifest.collections.size(); ++at) {
     text += at == 0 ? "\n" : ",\n";

@@ -7,6 +7,9 @@
 namespace holdfast::dataset {
 
 constexpr std::string_view manifest_path = ".holdfast/manifest.json";
+// The window alone: what a search for a moment reads of each snapshot. Absent if it is unknown.
+constexpr std::string_view window_path = ".holdfast/window.json";
+constexpr std::size_t window_bytes_max = 4096;
 constexpr std::string_view oplog_path = "oplog.bson";
 constexpr std::size_t manifest_bytes_max = std::size_t{64} << 20;
 
@@ -48,6 +51,9 @@ struct MongoManifest {
   // Would this base hold the namespace if it existed?
   bool covers(std::string_view ns) const;
 };
+
+std::string encode_window(const oplog::BaseWindow& window);
+Result<oplog::BaseWindow> decode_window(std::string_view json);
 
 std::string encode_manifest(const MongoManifest& manifest);
 // Errors: malformed, unsupported (a later format).

@@ -1,0 +1,49 @@
+#pragma once
+// Which namespaces an export takes and what they are called there: `--only` and `--rename`. Pure.
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace holdfast::recover {
+
+struct NamespaceName {
+  std::string db;
+  std::string collection;
+
+  std::string ns() const { return db + "." + collection; }
+  friend bool operator==(const NamespaceName&, const NamespaceName&) = default;
+};
+
+// Splits at the first dot. REQUIRES: there is one.
+NamespaceName split_namespace(std::string_view ns);
+
+// Immutable.
+class NamespaceChoice {
+ public:
+  // `only`: "db", "db.*" or "db.collection"; empty: all. `renames`: "a=b" of two databases, or
+  // "a.x=b.y" of two collections. Error: usage.
+  static Result<NamespaceChoice> make(const std::vector<std::string>& only,
+                                      const std::vector<std::string>& renames);
+
+  bool takes(std::string_view ns) const;
+  bool takes_all() const { return only_.empty(); }
+  // A rename of the collection goes before one of its database.
+  NamespaceName name_of(std::string_view ns) const;
+
+ private:
+  struct Pattern {
+    std::string db;
+    std::string collection;  // empty: all of the database
+  };
+  struct Rename {
+    Pattern from;
+    Pattern to;
+  };
+  static Result<Pattern> parse(std::string_view text);
+
+  std::vector<Pattern> only_;
+  std::vector<Rename> renames_;
+};
+
+}  // namespace holdfast::recover
