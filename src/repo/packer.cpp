@@ -87,6 +87,15 @@ Result<Packer::Room> Packer::reserve(const PackedBlob& blob) {
   }
 }
 
+Result<std::optional<Packer::Room>> Packer::try_reserve(const PackedBlob& blob) {
+  std::optional<Room> room;
+  MutexLock lock(mutex_);
+  if (failure_) return fail(*failure_);
+  OpenPack* const pack = pick_open();
+  if (pack != nullptr && fits(*pack, blob)) room = take_room(*pack, blob);
+  return room;
+}
+
 Result<void> Packer::commit(Room room) {
   {
     MutexLock lock(mutex_);

@@ -37,10 +37,14 @@ class Packer {
 
   // Room for one sealed blob in a pack chosen by chance. Move-only.
   class Room;
-  // `blob.length` bytes; `blob.offset` is ignored. May store a full pack first. The caller fills
-  // the room and commits it before it reserves again. A blob above pack_bytes gets its own pack.
-  // Errors: those of a pack that could not be stored, now or before.
+  // `blob.length` bytes; `blob.offset` is ignored. May store a full pack first, and wait for the
+  // rooms of other threads in it. The caller fills the room, and commits it and all others it has
+  // before it reserves again. A blob above pack_bytes gets its own pack. Errors: those of a pack
+  // that could not be stored, now or before.
   Result<Room> reserve(const PackedBlob& blob);
+  // The same, but never waits and stores nothing: no room if the pack that chance chose is full.
+  // The caller may have other rooms.
+  Result<std::optional<Room>> try_reserve(const PackedBlob& blob);
   Result<void> commit(Room room);
   // What is in the room must not be stored: everything from now on fails with `error`.
   void abandon(Room room, const Error& error);

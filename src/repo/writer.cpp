@@ -10,27 +10,23 @@
 #include "repo/packer.hpp"
 #include "repo/reused_blobs.hpp"
 #include "repo/sealing.hpp"
+#include "repo/unverified_blobs.hpp"
 
 namespace holdfast::repo {
 namespace {
 
-// Scratch buffers that one huge blob made larger are given back: chunks above this are rare.
-constexpr std::size_t scratch_bytes_kept = std::size_t{4} << 20;
+// A buffer that one huge blob made larger is given back: chunks above this are rare.
+constexpr std::size_t frame_bytes_kept = std::size_t{4} << 20;
 // Digests computed in one go by save_many.
 constexpr std::size_t hash_batch_max = 64;
 
-void trim(Bytes& scratch) {
-  if (scratch.capacity() > scratch_bytes_kept) Bytes().swap(scratch);
-}
-
-// What one thread needs to store a blob.
+// What one thread needs to store blobs.
 struct Bench {
   explicit Bench(int level) : compressor(level) {}
 
   Compressor compressor;
-  Decompressor decompressor;
   Bytes frame;
-  Bytes plain;
+  UnverifiedBlobs unverified;
 };
 
 // Benches are used by any thread, the one used last first: there are as many as callers at a time.
@@ -46,8 +42,7 @@ class BenchPool {
     return bench;
   }
   void give_back(std::unique_ptr<Bench> bench) {
-    trim(bench->frame);
-    trim(bench->plain);
+    if (bench->frame.capacity() > frame_bytes_kept) Bytes().swap(bench->frame);
     MutexLock lock(mutex_);
     benches_.push_back(std::move(bench));
   }
@@ -66,22 +61,25 @@ class Writer::Impl {
  public:
   Impl(const Repository& repository, const WriterOptions& options);
 
-  Result<SavedBlob> save(const BlobHandle& handle, ByteView plain);
-  Result<void> check_can_save(ByteView plain) const;
+  Result<void> save_many(BlobType type, std::span<const ByteView> plain, std::span<SavedBlob> out);
   Result<bool> reuse(const BlobHandle& handle);
   Result<WriterTotals> finish();
   WriterTotals totals() const;
   Result<SnapshotId> publish_snapshot(const Snapshot& snapshot);
 
  private:
+  Result<void> save_with(Bench& bench, BlobType type, std::span<const ByteView> plain,
+                         std::span<SavedBlob> out);
+  Result<SavedBlob> save(const BlobHandle& handle, ByteView plain, Bench& bench);
+  Result<void> check_can_save(ByteView plain) const;
   bool is_known(const BlobHandle& handle);
   bool claim(const BlobHandle& handle);
   void release(const BlobHandle& handle);
   Error remember(Error error);
   Result<void> check_not_failed() const;
   Result<std::uint32_t> store_blob(const BlobHandle& handle, ByteView plain, Bench& bench);
-  Result<ByteView> compress(BlobType type, ByteView plain, Bench& bench) const;
-  Result<void> verify(const PackedBlob& blob, ByteView sealed, Bench& bench) const;
+  static Result<ByteView> compress(BlobType type, ByteView plain, Bench& bench);
+  Result<Packer::Room> reserve(Packer& packer, const PackedBlob& blob, Bench& bench);
   Result<void> pack_stored(const PackId& id, const std::vector<PackedBlob>& blobs);
   Packer::Stored on_stored();
 
@@ -119,6 +117,7 @@ Packer::Stored Writer::Impl::on_stored() {
 Result<void> Writer::Impl::check_can_save(ByteView plain) const {
   if (plain.size() > blob_plain_bytes_max)
     return fail(ErrorCode::limit_exceeded, fmt::format("a blob of {} bytes", plain.size()));
+  TRY(check_not_failed());
   return repository_.context().check_stop();
 }
 
@@ -139,17 +138,38 @@ void Writer::Impl::release(const BlobHandle& handle) {
   claimed_.erase(handle);
 }
 
-Result<SavedBlob> Writer::Impl::save(const BlobHandle& handle, ByteView plain) {
+Result<void> Writer::Impl::save_many(BlobType type, std::span<const ByteView> plain,
+                                     std::span<SavedBlob> out) {
+  auto bench = benches_.take();
+  auto saved = save_with(*bench, type, plain, out);
+  // In any case: as long as a room is out, its pack can not be stored.
+  auto settled = bench->unverified.settle(repository_.key().master);
+  benches_.give_back(std::move(bench));
+  if (!settled.has_value()) return fail(remember(std::move(settled.error())));
+  return saved;
+}
+
+Result<void> Writer::Impl::save_with(Bench& bench, BlobType type, std::span<const ByteView> plain,
+                                     std::span<SavedBlob> out) {
+  std::array<Digest, hash_batch_max> digests;
+  for (std::size_t begin = 0; begin < plain.size(); begin += hash_batch_max) {
+    const auto batch = plain.subspan(begin, std::min(hash_batch_max, plain.size() - begin));
+    sha256_many(batch, std::span(digests).first(batch.size()));
+    for (std::size_t at = 0; at < batch.size(); ++at)
+      out[begin + at] = TRY(save({type, BlobId{digests[at]}}, batch[at], bench));
+  }
+  return {};
+}
+
+Result<SavedBlob> Writer::Impl::save(const BlobHandle& handle, ByteView plain, Bench& bench) {
   SavedBlob saved{handle.id};
-  TRY(check_not_failed());
+  TRY(check_can_save(plain));
   if (is_known(handle) || !claim(handle)) return saved;
   if (is_known(handle)) {  // its pack was stored between the two
     release(handle);
     return saved;
   }
-  auto bench = benches_.take();
-  auto stored = store_blob(handle, plain, *bench);
-  benches_.give_back(std::move(bench));
+  auto stored = store_blob(handle, plain, bench);
   if (!stored.has_value()) return fail(remember(std::move(stored.error())));
   saved.was_new = true;
   saved.stored_bytes = *stored;
@@ -175,7 +195,7 @@ Result<void> Writer::Impl::check_not_failed() const {
 }
 
 // The bytes to seal. Trees are always compressed (A6: restic's prune rewrites those that are not).
-Result<ByteView> Writer::Impl::compress(BlobType type, ByteView plain, Bench& bench) const {
+Result<ByteView> Writer::Impl::compress(BlobType type, ByteView plain, Bench& bench) {
   bench.frame.clear();
   if (plain.empty()) return plain;
   if (type == BlobType::tree) {
@@ -197,35 +217,28 @@ Result<std::uint32_t> Writer::Impl::store_blob(const BlobHandle& handle, ByteVie
   blob.plain_length = is_compressed ? static_cast<std::uint32_t>(plain.size()) : 0;
 
   auto& packer = handle.type == BlobType::data ? data_packer_ : tree_packer_;
-  auto room = TRY(packer.reserve(blob));
+  auto room = TRY(reserve(packer, blob, bench));
   auto sealed =
       seal_into(repository_.key().master, fresh_iv(repository_.context().rng), body, room.bytes());
-  if (sealed.has_value() && options_.extra_verify == ExtraVerify::yes)
-    sealed = verify(blob, room.bytes(), bench);
   if (!sealed.has_value()) {
     packer.abandon(std::move(room), sealed.error());
     return fail(std::move(sealed.error()));
   }
-  TRY(packer.commit(std::move(room)));
+  if (options_.extra_verify == ExtraVerify::no) {
+    TRY(packer.commit(std::move(room)));
+    return blob.length;
+  }
+  bench.unverified.add(packer, std::move(room), blob);
+  if (bench.unverified.is_full()) TRY(bench.unverified.settle(repository_.key().master));
   return blob.length;
 }
 
-Result<void> Writer::Impl::verify(const PackedBlob& blob, ByteView sealed, Bench& bench) const {
-  const auto faulty = [&] {
-    return fail(ErrorCode::corrupt,
-                fmt::format("blob {} can not be read back from memory: faulty memory or processor",
-                            blob.id.short_hex()));
-  };
-  bench.frame.resize(sealed.size() - seal_overhead_bytes);
-  if (!open_into(repository_.key().master, sealed, bench.frame).has_value()) return faulty();
-  ByteView plain = bench.frame;
-  if (blob.is_compressed()) {
-    bench.plain.resize(blob.plain_length);
-    if (!bench.decompressor.decompress_into(bench.frame, bench.plain).has_value()) return faulty();
-    plain = bench.plain;
-  }
-  if (sha256(plain) != blob.id.bytes) return faulty();
-  return {};
+// Rooms of blobs that wait for verification are given up before anything that may wait for them.
+Result<Packer::Room> Writer::Impl::reserve(Packer& packer, const PackedBlob& blob, Bench& bench) {
+  auto room = TRY(packer.try_reserve(blob));
+  if (room) return std::move(*room);
+  TRY(bench.unverified.settle(repository_.key().master));
+  return packer.reserve(blob);
 }
 
 // From here on the blobs are found in the index, so their claims can go.
@@ -279,22 +292,14 @@ Result<Writer> Writer::make(const Repository& repository, const WriterOptions& o
 }
 
 Result<SavedBlob> Writer::save(BlobType type, ByteView plain) {
-  TRY(impl_->check_can_save(plain));
-  return impl_->save({type, BlobId{sha256(plain)}}, plain);
+  SavedBlob saved;
+  TRY(impl_->save_many(type, std::span(&plain, 1), std::span(&saved, 1)));
+  return saved;
 }
 
 Result<void> Writer::save_many(BlobType type, std::span<const ByteView> plain,
                                std::span<SavedBlob> out) {
-  std::array<Digest, hash_batch_max> digests;
-  for (std::size_t begin = 0; begin < plain.size(); begin += hash_batch_max) {
-    const auto batch = plain.subspan(begin, std::min(hash_batch_max, plain.size() - begin));
-    sha256_many(batch, std::span(digests).first(batch.size()));
-    for (std::size_t at = 0; at < batch.size(); ++at) {
-      TRY(impl_->check_can_save(batch[at]));
-      out[begin + at] = TRY(impl_->save({type, BlobId{digests[at]}}, batch[at]));
-    }
-  }
-  return {};
+  return impl_->save_many(type, plain, out);
 }
 
 Result<bool> Writer::reuse(const BlobHandle& handle) {
