@@ -155,8 +155,10 @@ Result<void> Writer::Impl::save_with(Bench& bench, BlobType type, std::span<cons
   for (std::size_t begin = 0; begin < plain.size(); begin += hash_batch_max) {
     const auto batch = plain.subspan(begin, std::min(hash_batch_max, plain.size() - begin));
     sha256_many(batch, std::span(digests).first(batch.size()));
-    for (std::size_t at = 0; at < batch.size(); ++at)
-      out[begin + at] = TRY(save({type, BlobId{digests[at]}}, batch[at], bench));
+    for (std::size_t at = 0; at < batch.size(); ++at) {
+      const auto saved = TRY(save({type, BlobId{digests[at]}}, batch[at], bench));
+      out[begin + at] = saved;
+    }
   }
   return {};
 }
