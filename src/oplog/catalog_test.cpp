@@ -17,7 +17,9 @@ class World {
     std::vector<CollectionFacts> base;
     for (const char letter : {'A', 'B'}) {
       const auto name = std::string("shop.") + static_cast<char>(letter - 'A' + 'a');
-      base.push_back({uuid_of(letter), name, test::json("{}"),
+      base.push_back({uuid_of(letter),
+                      name,
+                      test::json("{}"),
                       {test::json(R"({"v":2,"key":{"_id":1},"name":"_id_"})")}});
     }
     catalog_ = std::move(Catalog::make(std::move(base)).value());
@@ -74,8 +76,8 @@ constexpr const char* id_index = R"({"v":2,"key":{"_id":1},"name":"_id_"})";
 
 TEST_CASE("create brings a collection with all its options and the index on _id") {
   World world;
-  world.fine('C', std::string(R"({"create":"log","capped":true,"size":4096,"idIndex":)") +
-                      id_index + "}");
+  world.fine(
+      'C', std::string(R"({"create":"log","capped":true,"size":4096,"idIndex":)") + id_index + "}");
   CHECK(world.holder("shop.log") == 'C');
   CHECK(world.options('C') == R"({"capped":true,"size":4096})");
   CHECK(world.indexes('C') == id_index);
@@ -142,8 +144,9 @@ TEST_CASE("A drop without UUID goes by name") {
 TEST_CASE("rename drops its target, moves the name and clears temp") {
   World world;
   world.fine('C', R"({"create":"tmp1","temp":true,"collation":{"locale":"fr"}})");
-  world.fine('C', R"({"renameCollection":"shop.tmp1","to":"shop.a","stayTemp":false,"dropTarget":)" +
-                      uuid_json('A') + "}");
+  world.fine('C',
+             R"({"renameCollection":"shop.tmp1","to":"shop.a","stayTemp":false,"dropTarget":)" +
+                 uuid_json('A') + "}");
   CHECK_FALSE(world.at('A').is_alive());
   CHECK(world.holder("shop.a") == 'C');
   CHECK(world.options('C') == R"({"collation":{"locale":"fr"}})");
@@ -177,15 +180,15 @@ TEST_CASE("rename onto a held name, of an unknown source, or to an unknown targe
 
 TEST_CASE("rename of an unknown source still drops its target in RELAXED") {
   World world;
-  world.absorbed('C', R"({"renameCollection":"shop.tmp1","to":"shop.a","dropTarget":)" +
-                          uuid_json('A') + "}");
+  world.absorbed(
+      'C', R"({"renameCollection":"shop.tmp1","to":"shop.a","dropTarget":)" + uuid_json('A') + "}");
   CHECK_FALSE(world.at('A').is_alive());
 }
 
 TEST_CASE("rename of what already has the name still drops its target in RELAXED") {
   World world;
-  world.absorbed('A', R"({"renameCollection":"shop.tmp1","to":"shop.a","dropTarget":)" +
-                          uuid_json('B') + "}");
+  world.absorbed(
+      'A', R"({"renameCollection":"shop.tmp1","to":"shop.a","dropTarget":)" + uuid_json('B') + "}");
   CHECK_FALSE(world.at('B').is_alive());
   CHECK(world.holder("shop.a") == 'A');
 }
@@ -253,8 +256,8 @@ TEST_CASE("An index that exists is ignored if equal by value, an anomaly if not"
 TEST_CASE("dropIndexes goes by name, under all its names; a star spares _id_") {
   World world;
   for (const char* name : {"p", "q", "r", "s"})
-    world.fine('A', std::string(R"({"createIndexes":"a","v":2,"key":{"x":1},"name":")") + name +
-                        "\"}");
+    world.fine('A',
+               std::string(R"({"createIndexes":"a","v":2,"key":{"x":1},"name":")") + name + "\"}");
   world.fine('A', R"({"dropIndexes":"a","index":"p"})");
   world.fine('A', R"({"deleteIndexes":"a","index":"q"})");
   CHECK(world.at('A').facts.indexes.size() == 3);
@@ -296,7 +299,8 @@ TEST_CASE("collMod that does not mention recordPreImages resets it") {
 TEST_CASE("collMod changes index specs by name or by key") {
   World world;
   world.fine('A', R"({"createIndexes":"a","v":2,"key":{"t":1},"name":"t_1","prepareUnique":true})");
-  world.fine('A', R"({"collMod":"a","index":{"name":"t_1","expireAfterSeconds":3600,"hidden":true}})");
+  world.fine('A',
+             R"({"collMod":"a","index":{"name":"t_1","expireAfterSeconds":3600,"hidden":true}})");
   CHECK(world.indexes('A') == std::string(id_index) +
                                   R"({"v":2,"key":{"t":1},"name":"t_1","prepareUnique":true,)"
                                   R"("expireAfterSeconds":3600,"hidden":true})");
@@ -305,13 +309,11 @@ TEST_CASE("collMod changes index specs by name or by key") {
                                   R"({"v":2,"key":{"t":1},"name":"t_1",)"
                                   R"("expireAfterSeconds":3600,"unique":true})");
   world.fails('A', R"({"collMod":"a","index":{"name":"nope","hidden":true}})", ErrorCode::anomaly);
-  world.fails('A', R"({"collMod":"a","index":{"name":"t_1","strange":1}})",
-              ErrorCode::unsupported);
+  world.fails('A', R"({"collMod":"a","index":{"name":"t_1","strange":1}})", ErrorCode::unsupported);
 }
 
 TEST_CASE("Unknown members of collMod are refused, in RELAXED as well") {
-  World().fails('A', R"({"collMod":"a","strange":1})", ErrorCode::unsupported,
-                Strictness::relaxed);
+  World().fails('A', R"({"collMod":"a","strange":1})", ErrorCode::unsupported, Strictness::relaxed);
 }
 
 TEST_CASE("Commands without effect are counted, unknown ones are reported") {

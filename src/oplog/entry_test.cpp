@@ -80,8 +80,8 @@ TEST_CASE("What changes the meaning of an entry is refused") {
 }
 
 TEST_CASE("Bookkeeping of storage containers is no document change") {
-  const auto parsed = Entry::parse(
-      entry({1, 1}, "ci", "", 0, R"("o":{},"container":"index-1")"), no_rules);
+  const auto parsed =
+      Entry::parse(entry({1, 1}, "ci", "", 0, R"("o":{},"container":"index-1")"), no_rules);
   REQUIRE(parsed.has_value());
   CHECK(parsed->op == Op::ignored);
 }

@@ -16,6 +16,14 @@ bool ever_bears(const CatalogCollection& collection, std::string_view ns) {
                      [&](const auto& name) { return name.second == ns; });
 }
 
+std::string name_at(const CatalogCollection& collection, const OrderKey& order) {
+  std::string name;
+  for (const auto& [from, ns] : collection.names) {
+    if (from <= order) name = ns;
+  }
+  return name;
+}
+
 VersionKind kind_of(EffectKind kind) {
   switch (kind) {
     case EffectKind::insert:
@@ -150,7 +158,8 @@ void Tracker::show_base() {
 void Tracker::show(VersionKind kind, const OrderKey& order, std::int64_t wall_ms,
                    CollectionNumber number) {
   const auto& collection = catalog_.at(number);
-  DocumentVersion version{kind, order, wall_ms, collection.facts.uuid, collection.facts.ns, {}};
+  DocumentVersion version{kind, order, wall_ms, collection.facts.uuid, name_at(collection, order),
+                          {}};
   const Tracked& item = tracked(number);
   if (item.state.is_present()) version.document = to_bytes(item.state.document());
   versions_.push_back(std::move(version));

@@ -10,7 +10,6 @@ namespace {
 using test::add_collection;
 using test::command;
 using test::exact_at;
-using test::StoredState;
 using test::fuzzy_between;
 using test::inner;
 using test::insert;
@@ -18,6 +17,7 @@ using test::materialise;
 using test::noop;
 using test::piece;
 using test::remove;
+using test::StoredState;
 using test::update;
 using test::uuid_json;
 
@@ -226,8 +226,9 @@ TEST_CASE("Noops, image noops included, change nothing") {
 
 TEST_CASE("A list without a session is applied in order at one instant, and upserts") {
   const std::string o =
-      R"({"applyOps":[)" + inner("u", "shop.a", 'A', R"("o":{"$v":2,"diff":{"i":{"n":1}}},"o2":{"_id":9})") +
-      "," + inner("u", "shop.a", 'A', R"("o":{"_id":8,"r":1},"o2":{"_id":8})") + "," +
+      R"({"applyOps":[)" +
+      inner("u", "shop.a", 'A', R"("o":{"$v":2,"diff":{"i":{"n":1}}},"o2":{"_id":9})") + "," +
+      inner("u", "shop.a", 'A', R"("o":{"_id":8,"r":1},"o2":{"_id":8})") + "," +
       inner("d", "shop.a", 'A', R"("o":{"_id":1})") + "," +
       inner("i", "shop.a", 'A', R"("o":{"_id":1,"again":true})") + "," +
       inner("n", "shop.a", 'A', R"("o":{"_id":77})") + "]}";
@@ -254,12 +255,12 @@ TEST_CASE("Lists nest, up to a limit, and may hold commands and lack UUIDs") {
 }
 
 TEST_CASE("A retryable batch insert is applied at its entry") {
-  const auto batch = test::entry({101, 1}, "c", "admin.$cmd", 0,
-                                 R"("lsid":{"id":1},"txnNumber":{"$numberLong":"3"},"multiOpType":1,
+  const auto batch =
+      test::entry({101, 1}, "c", "admin.$cmd", 0,
+                  R"("lsid":{"id":1},"txnNumber":{"$numberLong":"3"},"multiOpType":1,
                                     "o":{"applyOps":[)" +
-                                     inner("i", "shop.a", 'A', R"("o":{"_id":5},"stmtId":0)") +
-                                     "," + inner("i", "shop.a", 'A', R"("o":{"_id":6},"stmtId":1)") +
-                                     "]}");
+                      inner("i", "shop.a", 'A', R"("o":{"_id":5},"stmtId":0)") + "," +
+                      inner("i", "shop.a", 'A', R"("o":{"_id":6},"stmtId":1)") + "]}");
   CHECK(documents_at(shop(), {batch}, 101) ==
         R"({"_id":1,"x":1} {"_id":2,"x":1} {"_id":5} {"_id":6})");
 }
@@ -331,12 +332,13 @@ TEST_CASE("A capped collection keeps insertion order, and trims from the oldest"
   auto state = exact_at(100);
   add_collection(state, "shop.log", 'L', {R"({"_id":9})", R"({"_id":3})"},
                  R"({"capped":true,"size":4096,"max":3})");
-  const std::vector<Bytes> entries = {
-      insert(101, "shop.log", 'L', R"({"_id":5})"),
-      update(102, "shop.log", 'L', "3", delta_x2), insert(103, "shop.log", 'L', R"({"_id":1})"),
-      update(104, "shop.log", 'L', "77", delta_x2), remove(105, "shop.log", 'L', "88"),
-      command(106, "shop", 'L', R"({"emptycapped":"log"})"),
-      insert(107, "shop.log", 'L', R"({"_id":2})")};
+  const std::vector<Bytes> entries = {insert(101, "shop.log", 'L', R"({"_id":5})"),
+                                      update(102, "shop.log", 'L', "3", delta_x2),
+                                      insert(103, "shop.log", 'L', R"({"_id":1})"),
+                                      update(104, "shop.log", 'L', "77", delta_x2),
+                                      remove(105, "shop.log", 'L', "88"),
+                                      command(106, "shop", 'L', R"({"emptycapped":"log"})"),
+                                      insert(107, "shop.log", 'L', R"({"_id":2})")};
   CHECK(documents_at(state, entries, 100, "shop.log") == R"({"_id":9} {"_id":3})");
   CHECK(documents_at(state, entries, 102, "shop.log") == R"({"_id":9} {"_id":3,"x":2} {"_id":5})");
   const auto trimmed = materialise(state, entries, 105);
@@ -381,8 +383,9 @@ TEST_CASE("An update that reaches into _id is corrupt") {
 
 TEST_CASE("Index builds in progress and temporary collections are reported") {
   const std::vector<Bytes> entries = {
-      command(101, "shop", 'A', R"({"startIndexBuild":"a","indexBuildUUID":)" + uuid_json('X') +
-                                    R"(,"indexes":[{"v":2,"key":{"n":1},"name":"n_1"}]})"),
+      command(101, "shop", 'A',
+              R"({"startIndexBuild":"a","indexBuildUUID":)" + uuid_json('X') +
+                  R"(,"indexes":[{"v":2,"key":{"n":1},"name":"n_1"}]})"),
       command(102, "shop", 'T', R"({"create":"tmp1","temp":true})")};
   const auto result = materialise(shop(), entries, 102);
   REQUIRE(result.has_value());
@@ -396,9 +399,9 @@ TEST_CASE("A change of the compatibility version is noted") {
   auto state = shop();
   add_collection(state, "admin.system.version", 'F',
                  {R"({"_id":"featureCompatibilityVersion","version":"4.4"})"});
-  const std::vector<Bytes> entries = {
-      update(101, "admin.system.version", 'F', R"("featureCompatibilityVersion")",
-             R"({"$v":1,"$set":{"version":"5.0"}})")};
+  const std::vector<Bytes> entries = {update(101, "admin.system.version", 'F',
+                                             R"("featureCompatibilityVersion")",
+                                             R"({"$v":1,"$set":{"version":"5.0"}})")};
   const auto result = materialise(state, entries, 101);
   REQUIRE(result.has_value());
   REQUIRE(result->report.notes.size() == 1);

@@ -158,24 +158,6 @@ SegmentFacts SegmentScan::finish() {
   return state.facts;
 }
 
-Result<bool> OverlapCut::is_new(ByteView entry) {
-  const auto optime = TRY(optime_of(entry));
-  if (optime.ts < end_.last.ts) return false;
-  const auto contradiction = [&] {
-    return fail(ErrorCode::conflict,
-                fmt::format("oplog entry {} is not the one kept before: one of the two histories "
-                            "was rolled back",
-                            to_text(end_.last.ts)));
-  };
-  if (optime.ts == end_.last.ts) {
-    if (hash_of(entry) != end_.last_entry) return contradiction();
-    is_found_ = true;
-    return false;
-  }
-  if (!is_found_) return contradiction();
-  return true;
-}
-
 SegmentScan SegmentScan::next() const {
   SegmentScan scan(&state_->facts);
   scan.state_->open = state_->open;

@@ -1,5 +1,5 @@
 #pragma once
-// Builds SegmentFacts while raw entries pass by, and cuts an overlap.
+// Builds SegmentFacts while raw entries pass by.
 #include <memory>
 
 #include "oplog/entry.hpp"
@@ -27,19 +27,6 @@ class SegmentScan {
  private:
   struct State;
   std::unique_ptr<State> state_;
-};
-
-// Drops the entries that a chain already has from a stream that overlaps it, and proves on the way
-// that both are one history: the chain's last entry must occur, byte for byte. One thread.
-class OverlapCut {
- public:
-  explicit OverlapCut(const SegmentFacts& end) : end_(end) {}
-  // Is this entry new? Error: conflict, when the chain's last entry is missing or different.
-  Result<bool> is_new(ByteView entry);
-
- private:
-  SegmentFacts end_;
-  bool is_found_ = false;
 };
 
 ContentHash hash_of(ByteView bytes);

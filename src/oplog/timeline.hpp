@@ -30,7 +30,7 @@ struct SegmentFacts {
 enum class Relation : std::uint8_t {
   continuous,  // names a chain's end as its predecessor
   duplicate,   // lies inside what we have; nothing contradicts
-  overlap,     // begins inside and goes on beyond: cut at our end (OverlapCut), then append
+  overlap,     // begins inside and goes on beyond: cut at our end, then append
   gap,         // touches nothing we have
   diverged     // same or covered timestamps with other bytes or terms: rolled-back history
 };

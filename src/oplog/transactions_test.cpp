@@ -158,7 +158,8 @@ TEST_CASE("What began before the first entry is an orphan") {
 TEST_CASE("A retryable batch insert is not a transaction") {
   const auto bytes = test::entry({50, 1}, "c", "admin.$cmd", 0,
                                  R"("lsid":{"id":1},"txnNumber":{"$numberLong":"3"},
-                                    "multiOpType":1,"o":)" + list(1, 2));
+                                    "multiOpType":1,"o":)" +
+                                     list(1, 2));
   CHECK(shape_of(Entry::parse(bytes, {}).value()) == TransactionShape::none);
 }
 

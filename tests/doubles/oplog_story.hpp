@@ -14,8 +14,7 @@ inline oplog::Uuid uuid_of(char letter) {
 
 // The same as extended JSON, to be put into `fields`.
 inline std::string uuid_json(char letter) {
-  return R"({"$binary":{"base64":")" + to_base64(uuid_of(letter).bytes) +
-         R"(","subType":"04"}})";
+  return R"({"$binary":{"base64":")" + to_base64(uuid_of(letter).bytes) + R"(","subType":"04"}})";
 }
 
 inline Bytes json(const std::string& text) {
@@ -67,9 +66,9 @@ inline std::string optime_json(std::uint32_t second, std::int64_t term = 1) {
 // An entry of a transaction: session `letter`, number, previous piece at `previous` (0: none).
 inline Bytes piece(std::uint32_t second, char session, int number, std::uint32_t previous,
                    const std::string& o, std::int64_t term = 1) {
-  const std::string before =
-      previous == 0 ? R"({"ts":{"$timestamp":{"t":0,"i":0}},"t":{"$numberLong":"-1"}})"
-                    : optime_json(previous);
+  const std::string before = previous == 0
+                                 ? R"({"ts":{"$timestamp":{"t":0,"i":0}},"t":{"$numberLong":"-1"}})"
+                                 : optime_json(previous);
   return entry({second, 1}, "c", "admin.$cmd", 0,
                R"("lsid":{"id":)" + uuid_json(session) + R"(},"txnNumber":{"$numberLong":")" +
                    std::to_string(number) + R"("},"prevOpTime":)" + before + R"(,"o":)" + o,
