@@ -100,6 +100,7 @@ Result<void> read_metadata(std::string_view json, MongoCollection& collection) {
   for (const bson::Element& element : bson::Document::trusted(bytes)) {
     const bson::Value& value = element.value;
     const bool is_text = value.type == bson::Type::string;
+    if (value.type == bson::Type::null) continue;  // some writers give views a null uuid
     if (element.name == "options") {
       if (value.type != bson::Type::document) return wrong_type("options");
       collection.options = to_bytes(value.bytes);
