@@ -197,6 +197,8 @@ Result<void> WindowRestore::write_piece(PlannedFile& file, std::uint64_t offset,
   if (file.content.size() == 1) {
     if (partial.kept_bytes > 0) TRY(set_length(fd, 0));
     if (file.bytes >= sparse_bytes_min) TRY(set_length(fd, file.bytes));
+  } else if (partial.kept_bytes != file.bytes) {
+    return fail(ErrorCode::conflict, "somebody replaced the unfinished file");
   }
   if (file.resumes || file.bytes < sparse_bytes_min)
     TRY(write_all_at(fd, plain, offset));
@@ -216,7 +218,11 @@ Result<void> WindowRestore::finish_file(PlannedFile& file, const dataset::Target
                              : dataset::Leftovers::ignore;
   dataset::apply_metadata(partial.fd.get(), file.metadata, leftovers, warnings);
   if (!warnings.empty()) report_.warnings(file.path, warnings);
-  TRY(dataset::publish_entry(place, partial.temporary_name, file.replace));
+  auto published = dataset::publish_entry(place, partial.temporary_name, file.replace);
+  if (!published.has_value()) {
+    dataset::discard_partial(place, partial.temporary_name);
+    return published;
+  }
   ++report_.files;
   file.fate = PlannedFile::Fate::made;
   return {};
