@@ -34,11 +34,11 @@ void add_commands(CommandLine& line) {
   add_backup(line);
   add_points(line);
   // add_browse(line);
-  // add_restore(line);
+  add_restore(line);
   add_import(line);
-  // add_export(line);
+  add_export(line);
   add_verify(line);
-  // add_prune(line);
+  add_prune(line);
   add_key(line);
   // add_repair(line);
   add_doctor(line);

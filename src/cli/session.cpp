@@ -91,14 +91,23 @@ Result<repo::Repository*> Session::open_repository() {
 
 Result<repo::Repository*> Session::open_locked(repo::LockRole role, std::string_view verb) {
   auto* repository = TRY(open_repository());
-  const auto patience = TRY(parse_span(options_.wait_lease));
-  repo::LockOptions lock_options;
-  lock_options.role = role;
-  lock_options.program = fmt::format("{} {}", program_name_and_version, verb);
-  lock_options.wait = patience;
-  lock_ = TRY(repo::Lock::take(*repository, std::move(lock_options)));
+  auto options = TRY(lock_options(role, verb));
+  lock_ = TRY(repo::Lock::take(*repository, std::move(options)));
   TRY(repository->load_index());
   return repository;
+}
+
+Result<repo::LockOptions> Session::lock_options(repo::LockRole role, std::string_view verb) const {
+  repo::LockOptions options;
+  options.role = role;
+  options.program = fmt::format("{} {}", program_name_and_version, verb);
+  options.wait = TRY(parse_span(options_.wait_lease));
+  return options;
+}
+
+const repo::Lock& Session::hold(repo::Lock lock) {
+  lock_ = std::move(lock);
+  return *lock_;
 }
 
 std::string host_name() {

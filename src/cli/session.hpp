@@ -53,7 +53,9 @@ class Session {
   Result<repo::Repository*> open_repository();
   // The same under a lock that lives as long as the session, with the index loaded.
   Result<repo::Repository*> open_locked(repo::LockRole role, std::string_view verb);
-  const repo::Lock* lock() const { return lock_ ? &*lock_ : nullptr; }
+  // What open_locked() asks for, for commands that take their lock another way; hold() it then.
+  Result<repo::LockOptions> lock_options(repo::LockRole role, std::string_view verb) const;
+  const repo::Lock& hold(repo::Lock lock);
 
   // Through make() only.
   Session(GlobalOptions options, LogOptions log_options);

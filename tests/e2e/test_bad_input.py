@@ -38,7 +38,7 @@ def test_the_wrong_password_is_exit_12_and_is_not_printed(repository, tmp_path):
 @pytest.mark.parametrize("arguments", [
     ["frobnicate"], [], ["points", "--no-such-option"], ["export", "--dataset", "x"],
     ["restore", "latest"], ["verify", "--level", "wishful"], ["prune", "--keep-last", "many"],
-    ["prune"], ["verify", "--level", "decrypt", "--share", "0/3"],
+    ["verify", "--level", "decrypt", "--share", "0/3"],
     ["points", "--progress", "loud"], ["key", "remove"],
 ])
 def test_a_malformed_command_line_is_exit_2(repository, arguments):
