@@ -29,9 +29,10 @@ constexpr int keep_unlimited = -1;
 // What to keep. A default-made policy is empty, and keeps everything.
 struct KeepPolicy {
   int last = 0, hourly = 0, daily = 0, weekly = 0, monthly = 0, yearly = 0;  // counts
-  CalendarSpan within, within_hourly, within_daily, within_weekly, within_monthly, within_yearly;
+  CalendarSpan within{}, within_hourly{}, within_daily{}, within_weekly{}, within_monthly{},
+      within_yearly{};
   // A snapshot matches a list when it has all its tags; {""} matches one without tags.
-  std::vector<std::vector<std::string>> tags;
+  std::vector<std::vector<std::string>> tags{};
 
   bool is_empty() const;
 };
