@@ -35,7 +35,7 @@ def assert_same_metadata(name, got, expected):
     assert got.get("uuid") == expected.get("uuid"), name
     assert got["type"] == expected["type"], name
     assert got.get("options", {}) == expected.get("options", {}), name
-    assert got["indexes"] == expected["indexes"], name
+    assert got.get("indexes", []) == expected.get("indexes", []), name
 
 
 def fields_sorted(document):
