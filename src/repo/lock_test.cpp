@@ -3,8 +3,6 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <thread>
-
 #include "doubles/memory_repository.hpp"
 #include "repo/layout.hpp"
 #include "repo/lock_survey.hpp"
@@ -254,7 +252,7 @@ TEST_CASE("the heartbeat thread renews by the clock and stops with the lock") {
   const LockId first = lock.id();
   world.clock.advance(lock_renewal_interval);
   for (int i = 0; i < 500 && lock.id() == first; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    SystemClock().sleep_for(std::chrono::milliseconds(20));
   CHECK(lock.id() != first);
   CHECK(lock.release().has_value());
   CHECK(world.lock_count() == 0);

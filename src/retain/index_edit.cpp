@@ -78,7 +78,8 @@ class Editor {
 
   Result<void> close(repo::IndexEncoder& encoder) {
     if (encoder.pack_count() == 0) return {};
-    written_.insert(TRY(repository_.save_index(encoder.finish(), store::Durability::at_sync)));
+    const auto id = TRY(repository_.save_index(encoder.finish(), store::Durability::at_sync));
+    written_.insert(id);
     return {};
   }
 

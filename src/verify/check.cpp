@@ -95,11 +95,11 @@ Result<void> Check::run() {
   TRY(repository_.load_index(repo::DamagedIndexFiles::skip));
   packs_ = TRY(PackTable::make(repository_.store()));
   IndexCheck index_check(repository_, options_, packs_, findings_);
-  report_.objects_checked += TRY(index_check.run(threads()));
+  const auto index_files = TRY(index_check.run(threads()));
   report_.trees = TRY(check_trees(repository_, snapshots_, findings_));
   if (options_.level == Level::decrypt) TRY(check_packs());
   report_unindexed();
-  report_.objects_checked += packs_.size();
+  report_.objects_checked += index_files + packs_.size();
   return find_affected(repository_, snapshots_, findings_);
 }
 

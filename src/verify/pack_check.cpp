@@ -84,7 +84,8 @@ Result<std::vector<repo::PackedBlob>> PackCheck::find_blobs(const PackFile& pack
     bad_.push_back({PackPart::header, 0, pack.bytes, {}, header.error().message});
     return blobs;
   }
-  bad_.push_back(TRY(locate_header_damage(repository_, pack, blobs)));
+  auto bad = TRY(locate_header_damage(repository_, pack, blobs));
+  bad_.push_back(std::move(bad));
   return blobs;
 }
 
