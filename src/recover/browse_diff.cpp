@@ -29,7 +29,8 @@ class TreeDiff {
                        const std::optional<repo::BlobId>& after) {
     if (before == after) return {};
     TRY(repository_.context().check_stop());
-    if (++depth_ > tree_depth_max) return problem("the tree is too deep");
+    if (depth_ >= tree_depth_max) return problem("the tree is too deep");
+    ++depth_;
     const auto one = TRY(load(before));
     const auto other = TRY(load(after));
     auto left = one.begin();
