@@ -77,6 +77,14 @@ OpRecord OpBuffer::at(std::size_t position) const {
   return decode(record.collection, block_.data() + std::size_t{record.place} * 8);
 }
 
+void OpBuffer::prefetch(std::size_t position) const {
+  constexpr std::size_t cache_line_bytes = 64;
+  if (position >= count_) return;
+  const std::uint8_t* op = block_.data() + std::size_t{records()[position].place} * 8;
+  __builtin_prefetch(op);
+  __builtin_prefetch(op + cache_line_bytes);
+}
+
 std::size_t OpBuffer::end_of_collection(std::size_t first) const {
   return first_of_collection(collection_at(first) + 1);
 }

@@ -22,6 +22,9 @@ class OpBuffer {
   void sort();
   // After sort(): operations in order. `first` and the result are positions.
   OpRecord at(std::size_t position) const;
+  // Operations lie in order of arrival, so reading them sorted misses the cache every time: ask for
+  // those that come soon. Beyond the end: nothing happens.
+  void prefetch(std::size_t position) const;
   CollectionNumber collection_at(std::size_t position) const {
     return records()[position].collection;
   }

@@ -8,6 +8,8 @@ namespace holdfast::oplog {
 
 namespace {
 
+constexpr std::size_t prefetch_distance = 12;
+
 class BufferStream final : public OpStream {
  public:
   BufferStream(const OpBuffer& buffer, std::size_t first, std::size_t end)
@@ -15,6 +17,7 @@ class BufferStream final : public OpStream {
 
   Result<const OpRecord*> next() override {
     if (at_ == end_) return nullptr;
+    buffer_.prefetch(at_ + prefetch_distance);
     op_ = buffer_.at(at_++);
     return &op_;
   }
