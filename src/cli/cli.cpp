@@ -33,7 +33,7 @@ void add_commands(CommandLine& line) {
   add_init(line);
   add_backup(line);
   add_points(line);
-  // add_browse(line);
+  add_browse(line);
   add_restore(line);
   add_import(line);
   add_export(line);
@@ -57,7 +57,7 @@ int report(const Error& error, OutputFormat format) {
                                           {"while", error.trail},
                                           {"next", remedy_of(error.code)}};
     fmt::print(stderr, "{}\n",
-               document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+               document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
     fmt::print(stderr, "holdfast: {}\n  next: {}\n", describe(error), remedy_of(error.code));
   }

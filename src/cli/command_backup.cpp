@@ -69,35 +69,36 @@ Result<backup::FilesBackupOptions> options_of(const BackupLine& line) {
   return options;
 }
 
-nlohmann::json problems_as_json(const backup::ProblemList& problems) {
-  auto rows = nlohmann::json::array();
+nlohmann::ordered_json problems_as_json(const backup::ProblemList& problems) {
+  auto rows = nlohmann::ordered_json::array();
   for (const auto& problem : problems.kept)
     rows.push_back({{"path", problem.path}, {"message", problem.message}});
   return rows;
 }
 
-nlohmann::json as_json(const backup::FilesBackupResult& result, Duration spent) {
+nlohmann::ordered_json as_json(const backup::FilesBackupResult& result, Duration spent) {
   const auto& summary = result.summary;
-  nlohmann::json document{{"complete", result.is_complete()},
-                          {"tree", result.tree.hex()},
-                          {"files_new", summary.files_new},
-                          {"files_changed", summary.files_changed},
-                          {"files_unmodified", summary.files_unmodified},
-                          {"dirs_new", summary.dirs_new},
-                          {"dirs_changed", summary.dirs_changed},
-                          {"dirs_unmodified", summary.dirs_unmodified},
-                          {"data_blobs", summary.data_blobs},
-                          {"tree_blobs", summary.tree_blobs},
-                          {"data_added", summary.data_added},
-                          {"data_added_packed", summary.data_added_packed},
-                          {"total_files_processed", summary.total_files_processed},
-                          {"total_bytes_processed", summary.total_bytes_processed},
-                          {"excluded", result.excluded},
-                          {"seconds", std::chrono::duration<double>(spent).count()},
-                          {"unreadable_count", result.unreadable.count},
-                          {"unreadable", problems_as_json(result.unreadable)},
-                          {"changed_while_read", problems_as_json(result.changed_while_read)},
-                          {"unmatched_globs", result.unmatched_globs}};
+  nlohmann::ordered_json document{
+      {"complete", result.is_complete()},
+      {"tree", result.tree.hex()},
+      {"files_new", summary.files_new},
+      {"files_changed", summary.files_changed},
+      {"files_unmodified", summary.files_unmodified},
+      {"dirs_new", summary.dirs_new},
+      {"dirs_changed", summary.dirs_changed},
+      {"dirs_unmodified", summary.dirs_unmodified},
+      {"data_blobs", summary.data_blobs},
+      {"tree_blobs", summary.tree_blobs},
+      {"data_added", summary.data_added},
+      {"data_added_packed", summary.data_added_packed},
+      {"total_files_processed", summary.total_files_processed},
+      {"total_bytes_processed", summary.total_bytes_processed},
+      {"excluded", result.excluded},
+      {"seconds", std::chrono::duration<double>(spent).count()},
+      {"unreadable_count", result.unreadable.count},
+      {"unreadable", problems_as_json(result.unreadable)},
+      {"changed_while_read", problems_as_json(result.changed_while_read)},
+      {"unmatched_globs", result.unmatched_globs}};
   if (result.snapshot) document["snapshot_id"] = result.snapshot->hex();
   if (result.parent) document["parent"] = result.parent->hex();
   return document;

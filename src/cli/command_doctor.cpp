@@ -121,7 +121,7 @@ Result<std::vector<Diagnosis>> examine(Session& session) {
 Result<int> run_doctor(Session& session) {
   const auto all = TRY(examine(session));
   Table table({"STATE", "SUBJECT", "FOUND"});
-  auto rows = nlohmann::json::array();
+  auto rows = nlohmann::ordered_json::array();
   bool bad = false;
   for (const auto& each : all) {
     bad = bad || each.health == Health::bad;

@@ -36,8 +36,8 @@ Result<recover::MongoExportOptions> options_of(const ExportLine& line) {
   return options;
 }
 
-nlohmann::json as_json(const recover::MongoExportResult& result, const ExportLine& line) {
-  auto collections = nlohmann::json::array();
+nlohmann::ordered_json as_json(const recover::MongoExportResult& result, const ExportLine& line) {
+  auto collections = nlohmann::ordered_json::array();
   for (const auto& collection : result.collections)
     collections.push_back({{"ns", collection.ns},
                            {"target_ns", collection.target_ns},
@@ -47,14 +47,14 @@ nlohmann::json as_json(const recover::MongoExportResult& result, const ExportLin
                            {"digest", collection.digest.hex()},
                            {"trimmed", collection.trimmed_count},
                            {"approximate_tail", collection.is_approximate_tail}});
-  nlohmann::json document{{"dataset", line.mongo.dataset},
-                          {"to", line.to},
-                          {"base", result.base.hex()},
-                          {"moment", result.moment},
-                          {"collections", collections},
-                          {"left_out", result.left_out},
-                          {"documents", result.document_count()},
-                          {"notes", result.notes}};
+  nlohmann::ordered_json document{{"dataset", line.mongo.dataset},
+                                  {"to", line.to},
+                                  {"base", result.base.hex()},
+                                  {"moment", result.moment},
+                                  {"collections", collections},
+                                  {"left_out", result.left_out},
+                                  {"documents", result.document_count()},
+                                  {"notes", result.notes}};
   if (result.at) document["at"] = moment_as_json(*result.at);
   if (result.computed) {
     document["entries_read"] = result.computed->entry_count;

@@ -13,7 +13,7 @@
 namespace holdfast::cli {
 namespace {
 
-nlohmann::json as_json(const backup::ImportedCollection& collection) {
+nlohmann::ordered_json as_json(const backup::ImportedCollection& collection) {
   return {{"ns", collection.ns},
           {"kind", collection.type},
           {"count", collection.count},
@@ -23,7 +23,7 @@ nlohmann::json as_json(const backup::ImportedCollection& collection) {
           {"digest", collection.digest.hex()}};
 }
 
-nlohmann::json as_json(const dataset::IntakeReport& oplog) {
+nlohmann::ordered_json as_json(const dataset::IntakeReport& oplog) {
   return {{"entries", oplog.entry_count},
           {"entries_known", oplog.known_count},
           {"entries_new", oplog.new_count},
@@ -31,15 +31,16 @@ nlohmann::json as_json(const dataset::IntakeReport& oplog) {
           {"gaps", oplog.gaps}};
 }
 
-nlohmann::json as_json(const std::string& dataset, const backup::MongoImportResult& result) {
-  auto collections = nlohmann::json::array();
+nlohmann::ordered_json as_json(const std::string& dataset,
+                               const backup::MongoImportResult& result) {
+  auto collections = nlohmann::ordered_json::array();
   for (const auto& collection : result.collections) collections.push_back(as_json(collection));
-  nlohmann::json document{{"dataset", dataset},
-                          {"snapshot_id", result.snapshot.hex()},
-                          {"collections", collections},
-                          {"data_added", result.summary.data_added},
-                          {"data_added_packed", result.summary.data_added_packed},
-                          {"notes", result.notes}};
+  nlohmann::ordered_json document{{"dataset", dataset},
+                                  {"snapshot_id", result.snapshot.hex()},
+                                  {"collections", collections},
+                                  {"data_added", result.summary.data_added},
+                                  {"data_added_packed", result.summary.data_added_packed},
+                                  {"notes", result.notes}};
   if (result.oplog) document["oplog"] = as_json(*result.oplog);
   if (result.recoverable_from)
     document["recoverable_from"] = moment_as_json(*result.recoverable_from);

@@ -18,7 +18,7 @@ Result<int> list(Session& session) {
   auto* repository = TRY(session.open_repository());
   const auto keys = TRY(repo::list_keys(repository->store()));
   Table table({"", "ID", "USER", "HOST", "CREATED"});
-  auto rows = nlohmann::json::array();
+  auto rows = nlohmann::ordered_json::array();
   for (const auto& key : keys) {
     const bool in_use = key.id == repository->key().id;
     const auto& file = key.file;

@@ -31,16 +31,16 @@ bool is_wanted(const repo::Snapshot& snapshot, const PointsOptions& options) {
   return holds_all(snapshot.tags, options.tags) && holds_all(snapshot.paths, options.paths);
 }
 
-nlohmann::json as_json(const repo::StoredSnapshot& point) {
+nlohmann::ordered_json as_json(const repo::StoredSnapshot& point) {
   const auto& snapshot = point.snapshot;
-  nlohmann::json row{{"id", point.id.hex()},
-                     {"short_id", point.id.short_hex()},
-                     {"time", repo::format_node_time(snapshot.time)},
-                     {"tree", snapshot.tree.hex()},
-                     {"paths", snapshot.paths},
-                     {"hostname", snapshot.hostname},
-                     {"username", snapshot.username},
-                     {"tags", snapshot.tags}};
+  nlohmann::ordered_json row{{"id", point.id.hex()},
+                             {"short_id", point.id.short_hex()},
+                             {"time", repo::format_node_time(snapshot.time)},
+                             {"tree", snapshot.tree.hex()},
+                             {"paths", snapshot.paths},
+                             {"hostname", snapshot.hostname},
+                             {"username", snapshot.username},
+                             {"tags", snapshot.tags}};
   if (snapshot.parent) row["parent"] = snapshot.parent->hex();
   if (snapshot.summary) {
     row["files"] = snapshot.summary->total_files_processed;
@@ -54,7 +54,7 @@ Result<int> points(Session& session, const PointsOptions& options) {
   if (options.dataset) return dataset_points(session, *options.dataset);
   auto* repository = TRY(session.open_repository());
   Table table({"ID", "TIME", "HOST", "TAGS", "SIZE", "PATHS"});
-  auto rows = nlohmann::json::array();
+  auto rows = nlohmann::ordered_json::array();
   const auto snapshots = TRY(repository->snapshots());
   for (const auto& point : snapshots) {
     const auto& snapshot = point.snapshot;

@@ -79,8 +79,8 @@ std::string_view word_of(retain::Fate fate) {
   return fate == retain::Fate::keep ? "keep" : "remove";
 }
 
-nlohmann::json as_json(const retain::PrunePlan& plan) {
-  auto snapshots = nlohmann::json::array();
+nlohmann::ordered_json as_json(const retain::PrunePlan& plan) {
+  auto snapshots = nlohmann::ordered_json::array();
   for (const auto& decision : plan.snapshots)
     snapshots.push_back({{"id", decision.snapshot.id.hex()},
                          {"time", repo::format_node_time(decision.snapshot.snapshot.time)},
@@ -88,7 +88,7 @@ nlohmann::json as_json(const retain::PrunePlan& plan) {
                          {"hostname", decision.snapshot.snapshot.hostname},
                          {"fate", word_of(decision.fate)},
                          {"reasons", decision.reasons}});
-  auto packs = nlohmann::json::array();
+  auto packs = nlohmann::ordered_json::array();
   for (const auto& pack : plan.packs.plans)
     packs.push_back({{"id", pack.id.hex()},
                      {"action", retain::name_of(pack.action)},
@@ -137,7 +137,7 @@ void print_result(const retain::PruneResult& result) {
     print(fmt::format("brought back {} packs\n", result.packs_brought_back));
 }
 
-nlohmann::json as_json(const retain::PruneResult& result) {
+nlohmann::ordered_json as_json(const retain::PruneResult& result) {
   auto document = as_json(result.plan);
   document["snapshots_removed"] = result.snapshots_removed;
   document["packs_removed"] = result.packs_removed;

@@ -26,14 +26,14 @@ recover::RestoreFilesOptions options_of(const RestoreLine& line) {
   return options;
 }
 
-nlohmann::json as_json(const recover::RestoreProblems& problems) {
-  auto rows = nlohmann::json::array();
+nlohmann::ordered_json as_json(const recover::RestoreProblems& problems) {
+  auto rows = nlohmann::ordered_json::array();
   for (const auto& problem : problems.kept)
     rows.push_back({{"path", problem.path}, {"message", problem.message}});
   return {{"count", problems.count}, {"first", rows}};
 }
 
-nlohmann::json as_json(const recover::RestoreFilesResult& result, const RestoreLine& line) {
+nlohmann::ordered_json as_json(const recover::RestoreFilesResult& result, const RestoreLine& line) {
   return {{"snapshot_id", result.snapshot.hex()},
           {"to", line.files.to},
           {"dry_run", line.dry_run},

@@ -51,8 +51,8 @@ std::string_view name_of(verify::Severity severity) {
   return severity == verify::Severity::error ? "error" : "note";
 }
 
-nlohmann::json as_json(const verify::Finding& finding) {
-  auto snapshots = nlohmann::json::array();
+nlohmann::ordered_json as_json(const verify::Finding& finding) {
+  auto snapshots = nlohmann::ordered_json::array();
   for (const auto& id : finding.snapshots) snapshots.push_back(id.hex());
   return {{"severity", name_of(finding.severity)},
           {"kind", verify::name_of(finding.kind)},
@@ -66,8 +66,8 @@ nlohmann::json as_json(const verify::Finding& finding) {
           {"collections", finding.collections}};
 }
 
-nlohmann::json as_json(const verify::Report& report, const VerifyLine& line) {
-  auto findings = nlohmann::json::array();
+nlohmann::ordered_json as_json(const verify::Report& report, const VerifyLine& line) {
+  auto findings = nlohmann::ordered_json::array();
   for (const auto& finding : report.findings) findings.push_back(as_json(finding));
   return {{"result", report.is_clean() ? "PASS" : "FAIL"},
           {"level", line.level},

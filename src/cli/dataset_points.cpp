@@ -26,16 +26,16 @@ std::vector<Gap> gaps_of(const oplog::Timeline& timeline) {
   return gaps;
 }
 
-nlohmann::json as_json(const std::string& dataset, const recover::MongoPoints& points) {
-  auto windows = nlohmann::json::array();
+nlohmann::ordered_json as_json(const std::string& dataset, const recover::MongoPoints& points) {
+  auto windows = nlohmann::ordered_json::array();
   for (const auto& window : points.timeline().recoverable(points.windows()))
     windows.push_back({{"from", moment_as_json(window.from)},
                        {"to", moment_as_json(window.to)},
                        {"base", points.bases()[window.base].stored.id.hex()}});
-  auto gaps = nlohmann::json::array();
+  auto gaps = nlohmann::ordered_json::array();
   for (const auto& gap : gaps_of(points.timeline()))
     gaps.push_back({{"after", moment_as_json(gap.after)}, {"before", moment_as_json(gap.before)}});
-  auto timeless = nlohmann::json::array();
+  auto timeless = nlohmann::ordered_json::array();
   for (const auto& base : points.timeless()) timeless.push_back(base.id.hex());
   std::uint64_t segments = 0;
   std::uint64_t entries = 0;

@@ -8,7 +8,7 @@
 
 namespace holdfast::cli {
 
-nlohmann::json moment_as_json(oplog::Timestamp moment) {
+nlohmann::ordered_json moment_as_json(oplog::Timestamp moment) {
   return {{"at", fmt::format("{},{}", moment.seconds, moment.ordinal)},
           {"time", format_time(moment.seconds, 0)}};
 }

@@ -6,6 +6,6 @@
 namespace holdfast::cli {
 
 // {"at": "1795474010,533", "time": "2026-11-23T22:46:50Z"}
-nlohmann::json moment_as_json(oplog::Timestamp moment);
+nlohmann::ordered_json moment_as_json(oplog::Timestamp moment);
 
 }  // namespace holdfast::cli

@@ -27,10 +27,10 @@ void print(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-void print_json(std::string_view type, nlohmann::json document) {
+void print_json(std::string_view type, nlohmann::ordered_json document) {
   nlohmann::ordered_json whole{{"v", 1}, {"type", type}};
-  for (auto& [name, value] : document.items()) whole[name] = std::move(value);
-  print(whole.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  whole.update(document);
+  print(whole.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
   std::fflush(stdout);
 }
 

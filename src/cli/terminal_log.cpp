@@ -34,14 +34,14 @@ Duration interval_of(ProgressStyle style) {
 }
 
 std::string progress_as_json(const Progress& progress, Duration elapsed) {
-  return nlohmann::json{{"v", 1},
-                        {"type", "progress"},
-                        {"phase", progress.phase},
-                        {"seconds", seconds_of(elapsed)},
-                        {"files_done", progress.files_done},
-                        {"files_total", progress.files_total},
-                        {"bytes_done", progress.bytes_done},
-                        {"bytes_total", progress.bytes_total}}
+  return nlohmann::ordered_json{{"v", 1},
+                                {"type", "progress"},
+                                {"phase", progress.phase},
+                                {"seconds", seconds_of(elapsed)},
+                                {"files_done", progress.files_done},
+                                {"files_total", progress.files_total},
+                                {"bytes_done", progress.bytes_done},
+                                {"bytes_total", progress.bytes_total}}
       .dump();
 }
 
@@ -107,8 +107,8 @@ void TerminalLog::print_message(std::string_view kind, std::string_view message)
   clear_line();
   if (options_.style == ProgressStyle::json)
     fmt::print(stderr, "{}\n",
-               nlohmann::json{{"v", 1}, {"type", kind}, {"message", message}}.dump(
-                   -1, ' ', false, nlohmann::json::error_handler_t::replace));
+               nlohmann::ordered_json{{"v", 1}, {"type", kind}, {"message", message}}.dump(
+                   -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   else
     fmt::print(stderr, "{}{}\n", kind == "warning" ? "warning: " : "", message);
 }

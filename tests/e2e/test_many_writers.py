@@ -11,7 +11,10 @@ MEBIBYTE = 1 << 20
 
 def write_random(path, size, seed):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(random.Random(seed).randbytes(size))
+    chance = random.Random(seed)
+    with path.open("wb") as file:
+        for _ in range(size // MEBIBYTE):
+            file.write(chance.randbytes(MEBIBYTE))
 
 
 def start(holdfast, *arguments):
