@@ -69,8 +69,8 @@ class Repository {
   Result<SnapshotListing> list_snapshots() const;
   // The readable ones, oldest first; a warning for each of the others.
   Result<std::vector<StoredSnapshot>> snapshots() const;
-  // "latest", a whole id, or the beginning of just one. Errors: not_found, conflict (names the
-  // candidates).
+  // "latest" (the newest that is not a companion), a whole id, or the beginning of just one.
+  // Errors: not_found, conflict (names the candidates).
   Result<StoredSnapshot> find_snapshot(std::string_view text) const;
   Result<StoredSnapshot> load_snapshot(const SnapshotId& id) const;
 

@@ -65,6 +65,7 @@ Result<std::vector<StoredSnapshot>> Repository::snapshots() const {
 Result<StoredSnapshot> Repository::find_snapshot(std::string_view text) const {
   if (text == "latest") {
     auto all = TRY(snapshots());
+    std::erase_if(all, [](const auto& stored) { return is_companion(stored.snapshot); });
     if (all.empty()) return fail(ErrorCode::not_found, "there is no snapshot yet");
     return std::move(all.back());
   }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "repo/json_cursor.hpp"
 #include "repo/unpacked.hpp"
 
@@ -189,6 +191,11 @@ void put_rustic_fields(JsonText& out, const Snapshot& snapshot) {
 }
 
 }  // namespace
+
+bool is_companion(const Snapshot& snapshot) {
+  return std::find(snapshot.tags.begin(), snapshot.tags.end(), companion_tag) !=
+         snapshot.tags.end();
+}
 
 Bytes encode_snapshot(const Snapshot& snapshot) {
   JsonText out;

@@ -46,6 +46,11 @@ struct Snapshot {
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 
+// A snapshot with this tag completes others (recorded history of a database) and is no point by
+// itself: "latest" never means it.
+constexpr std::string_view companion_tag = "kind=segments";
+bool is_companion(const Snapshot& snapshot);
+
 // restic's field order and omissions, no line end; then rustic's fields, then `other`.
 Bytes encode_snapshot(const Snapshot& snapshot);
 // Errors: malformed (not JSON, no tree, a field of the wrong type), limit_exceeded.

@@ -101,3 +101,24 @@ def test_a_moment_before_the_first_consistent_one_is_refused_with_the_nearest(co
                              tmp_path / "early", status=1)
     assert f"{window['last']['t']},{window['last']['i']}" in refused.stderr
     assert not (tmp_path / "early").exists()
+
+
+def test_latest_is_the_newest_point_never_the_history_that_completes_it(corpus, repository,
+                                                                        tmp_path):
+    history = corpus("delta-1")
+    repository.run("import", "--dataset", "shop", "--oplog", history / "oplog.bson",
+                   history / "base")
+    repository.run("restore", "latest", "--to", tmp_path / "dump")
+    assert (tmp_path / "dump" / "shop" / "orders.bson").exists()
+
+
+def test_pruning_keeps_the_history_that_a_kept_base_needs(corpus, repository, tmp_path):
+    history = corpus("delta-1")
+    moments = json.loads((history / "expected.json").read_text())
+    for base in ("base", "expected/0", "expected/1"):
+        repository.run("import", "--dataset", "shop", "--oplog", history / "oplog.bson",
+                       history / base)
+    repository.run("prune", "--keep-last", "1")
+    assert len(repository.run("points", "--json").json()["points"]) == 2
+    export_and_compare(repository, "shop", history, moments[3], tmp_path)
+    repository.check()
