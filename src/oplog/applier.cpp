@@ -34,17 +34,23 @@ std::string quoted(const bson::Value& value) {
 Applier::Applier(Catalog& catalog, SpillStore& spill, EffectSink& sink, ApplierOptions options)
     : catalog_(catalog), sink_(sink), options_(std::move(options)), transactions_(spill) {}
 
-// An entry that can not be read is no matter if it lies beyond T and nothing is in doubt.
+// An entry that can not be read is no matter if it lies beyond T and nothing is in doubt, or if the
+// base holds its effects already.
+Result<Progress> Applier::pass_over(ByteView bytes, Error error) {
+  const auto optime = optime_of(bytes);
+  if (!optime) return fail(std::move(error));
+  const bool is_beyond = optime->ts > options_.at && !transactions_.has_in_doubt(options_.at);
+  const bool is_held = !is_in_range({optime->ts, optime->ts, 0});
+  if (!is_beyond && !is_held) return fail(std::move(error));
+  TRY(order_.accept(*optime));
+  if (is_beyond) return Progress::done;
+  note(fmt::format("entry {} before the base can not be interpreted", to_text(optime->ts)));
+  return Progress::more;
+}
+
 Result<Progress> Applier::accept(ByteView bytes) {
   auto parsed = Entry::parse(bytes, options_.rules);
-  if (!parsed) {
-    const auto optime = optime_of(bytes);
-    const bool is_beyond = optime && optime->ts > options_.at;
-    if (!is_beyond || !transactions_.in_doubt(options_.at).empty())
-      return fail(std::move(parsed.error()));
-    TRY(order_.accept(*optime));
-    return Progress::done;
-  }
+  if (!parsed) return pass_over(bytes, std::move(parsed.error()));
   const Entry& entry = *parsed;
   TRY(order_.accept(entry.optime()));
   if (entry.ts > options_.at) return look_ahead(entry);
@@ -64,11 +70,11 @@ Result<Progress> Applier::accept(ByteView bytes) {
 
 // Beyond T only the outcome of transactions prepared at or before T matters.
 Result<Progress> Applier::look_ahead(const Entry& entry) {
-  if (transactions_.in_doubt(options_.at).empty()) return Progress::done;
+  if (!transactions_.has_in_doubt(options_.at)) return Progress::done;
   auto committed = TRY(transactions_.accept(entry, shape_of(entry)));
   if (committed && committed->effective <= options_.at)
     TRY(apply_committed(std::move(*committed), entry));
-  return transactions_.in_doubt(options_.at).empty() ? Progress::done : Progress::more;
+  return transactions_.has_in_doubt(options_.at) ? Progress::more : Progress::done;
 }
 
 Result<void> Applier::apply_committed(Transactions::Committed committed, const Entry& entry) {

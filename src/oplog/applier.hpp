@@ -91,6 +91,7 @@ class Applier {
     int depth = 0;
   };
 
+  Result<Progress> pass_over(ByteView bytes, Error error);
   Result<Progress> look_ahead(const Entry& entry);
   Result<void> apply_committed(Transactions::Committed committed, const Entry& entry);
   Result<void> apply_list(const Entry& entry, Origin origin);

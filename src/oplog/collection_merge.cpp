@@ -30,8 +30,7 @@ Result<void> merge_streams(BaseCursor& base, OpStream& ops, const CatalogCollect
     } else {
       state.start_absent();
     }
-    while (op != nullptr && op->key.size() == key.size() &&
-           std::memcmp(op->key.data(), key.data(), key.size()) == 0) {
+    while (op != nullptr && bson::compare_bytes(op->key, key) == 0) {
       const bool is_visible = !collection.emptied || op->order > *collection.emptied;
       if (is_visible) TRY(state.apply(*op));
       op = TRY(ops.next());

@@ -19,10 +19,9 @@ ErrorCode code_of(const Bytes& bytes) {
 }
 
 TEST_CASE("An insert shows all that its envelope says") {
-  const auto bytes = entry({100, 7}, "i", "shop.item", 'A',
+  const auto bytes = entry({100, 7, 3}, "i", "shop.item", 'A',
                            R"("wall":{"$date":{"$numberLong":"5"}},"fromMigrate":true,
-                              "o":{"_id":7,"name":"cup"})",
-                           3);
+                              "o":{"_id":7,"name":"cup"})");
   const auto parsed = Entry::parse(bytes, no_rules);
   REQUIRE(parsed.has_value());
   CHECK(parsed->op == Op::insert);

@@ -21,8 +21,9 @@ Result<void> GroupFold::add(const OpRecord& op) {
   return is_absolute(op) ? decide(op) : hold(op);
 }
 
-// Strict updates before an absolute operation only prove that the document was there. Others may
-// have been ignored, so nothing follows from them and they stay.
+// Strict updates before an absolute operation only prove that the document was there; whether they
+// fitted it makes no difference any more. Others may have been ignored, so nothing follows from
+// them and they stay.
 Result<void> GroupFold::decide(const OpRecord& op) {
   is_decided_ = true;
   result_.order = op.order;

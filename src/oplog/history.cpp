@@ -77,6 +77,7 @@ class Tracker final : public EffectSink {
   }
   void show_base();
   void show(VersionKind kind, const OrderKey& order, std::int64_t wall_ms, CollectionNumber number);
+  Result<void> check_size() const;
 
   const Catalog& catalog_;
   const std::vector<Uuid>& uuids_;
@@ -88,6 +89,7 @@ class Tracker final : public EffectSink {
   bool is_base_shown_;
   std::map<CollectionNumber, Tracked> tracked_;
   std::vector<DocumentVersion> versions_;
+  std::size_t bytes_ = 0;
 };
 
 Tracker::Tracked& Tracker::tracked(CollectionNumber number) {
@@ -126,7 +128,14 @@ Result<void> Tracker::on_effect(const Effect& effect) {
   const bool is_changed = was_present || item.state.is_present();
   if (is_changed && is_shown(effect.order))
     show(kind_of(effect.kind), effect.order, effect.wall_ms, effect.collection);
-  return {};
+  return check_size();
+}
+
+Result<void> Tracker::check_size() const {
+  if (bytes_ <= history_bytes_max) return {};
+  return fail(ErrorCode::limit_exceeded,
+              fmt::format("the versions of this document up to {} fill more than 256 MiB",
+                          to_text(versions_.back().order.entry)));
 }
 
 // The end of a collection is the end of the document.
@@ -162,6 +171,7 @@ void Tracker::show(VersionKind kind, const OrderKey& order, std::int64_t wall_ms
                           {}};
   const Tracked& item = tracked(number);
   if (item.state.is_present()) version.document = to_bytes(item.state.document());
+  bytes_ += sizeof version + item.state.document().size();
   versions_.push_back(std::move(version));
 }
 

@@ -5,6 +5,9 @@
 
 namespace holdfast::oplog {
 
+// All versions together; a longer history is refused, to be asked for in parts.
+constexpr std::size_t history_bytes_max = std::size_t{256} << 20;
+
 enum class VersionKind : std::uint8_t {
   base,
   insert,
@@ -37,7 +40,7 @@ using BaseLookup =
     std::function<Result<std::optional<Bytes>>(const CollectionFacts& collection, bson::Value id)>;
 
 // Reads the entries twice. Versions ascending by order. A fuzzy base's own version is shown as of
-// its `last`, after the replay of the window. Errors as materialise().
+// its `last`, after the replay of the window. Errors as materialise(), and limit_exceeded.
 Result<std::vector<DocumentVersion>> history_of(BaseSource& base, const BaseLookup& lookup,
                                                 EntrySource& entries, SpillStore& spill,
                                                 const HistoryRequest& request);

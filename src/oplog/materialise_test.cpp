@@ -204,6 +204,13 @@ TEST_CASE("What can not be interpreted is refused from its ts on, with the raw e
   }
 }
 
+TEST_CASE("What can not be interpreted is no matter where the base is newer") {
+  const std::vector<Bytes> entries = {
+      test::entry({98, 1}, "i", "shop.a", 'A', R"("o":{"_id":5},"newField":1)"),
+      command(99, "shop", 0, R"({"newCommand":1})"), insert(101, "shop.a", 'A', R"({"_id":7})")};
+  CHECK(documents_at(shop(), entries, 101) == R"({"_id":1,"x":1} {"_id":2,"x":1} {"_id":7})");
+}
+
 TEST_CASE("A command that a person calls harmless is passed over and noted") {
   MaterialiseOptions options;
   options.rules.assumed_noop_commands = {"newCommand"};

@@ -58,7 +58,7 @@ void encode(const OpRecord& op, std::uint8_t* to) {
   store_le(to + 20, op.order.entry.seconds);
   store_le(to + 24, op.order.entry.ordinal);
   store_le(to + 28, op.order.index);
-  std::memcpy(to + op_header_bytes, op.key.data(), op.key.size());
+  if (!op.key.empty()) std::memcpy(to + op_header_bytes, op.key.data(), op.key.size());
   if (!op.body.empty())
     std::memcpy(to + op_header_bytes + op.key.size(), op.body.data(), op.body.size());
 }

@@ -8,6 +8,7 @@ namespace holdfast::oplog {
 
 namespace {
 
+constexpr std::size_t buffer_bytes_max = std::size_t{16} << 30;
 constexpr std::size_t io_bytes_min = 4 * 1024;
 constexpr std::size_t io_bytes_max = 512 * 1024;
 
@@ -17,7 +18,7 @@ std::size_t io_bytes_for(std::size_t memory_bytes) {
 }
 
 bool is_same_key(ByteView left, ByteView right) {
-  return left.size() == right.size() && std::memcmp(left.data(), right.data(), left.size()) == 0;
+  return std::equal(left.begin(), left.end(), right.begin(), right.end());
 }
 
 }  // namespace
@@ -26,7 +27,7 @@ OpSorter::OpSorter(SpillStore& spill, std::size_t memory_bytes, Anomalies& anoma
                    std::function<Folding(CollectionNumber)> folding)
     : spill_(spill),
       io_bytes_(io_bytes_for(memory_bytes)),
-      buffer_(memory_bytes - memory_bytes / 8),
+      buffer_(std::min(memory_bytes - memory_bytes / 8, buffer_bytes_max)),
       folding_(std::move(folding)),
       state_(anomalies) {}
 

@@ -77,10 +77,10 @@ TEST_CASE("The oldest open transaction carries over from scan to scan") {
   CHECK(second.finish().oldest_open == Timestamp{11, 1});
   auto third = second.next();
   REQUIRE(third.add(piece(13, 'Q', 1, 0, part)).has_value());
-  REQUIRE(third.add(test::entry({14, 1}, "n", "", 0, R"("o":{})", 2)).has_value());
+  REQUIRE(third.add(test::entry({14, 1, 2}, "n", "", 0, R"("o":{})")).has_value());
   CHECK(third.finish().oldest_open == Timestamp{11, 1});  // a new term ends Q, not R
   auto fourth = third.next();
-  REQUIRE(fourth.add(piece(15, 'R', 1, 11, R"({"commitTransaction":1})", 2)).has_value());
+  REQUIRE(fourth.add(piece({15, 1, 2}, 'R', 1, 11, R"({"commitTransaction":1})")).has_value());
   CHECK(fourth.finish().oldest_open == Timestamp{});
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("Other bytes at the same timestamps, or a term that goes back, diverge
   auto stranger = other_segment(10, 20);
   CHECK(timeline.relation_of(segment(25, 26, &stranger)) == Relation::diverged);
   SegmentScan old_term;
-  REQUIRE(old_term.add(test::entry({30, 1}, "n", "", 0, R"("o":{})", 0)).has_value());
+  REQUIRE(old_term.add(test::entry({30, 1, 0}, "n", "", 0, R"("o":{})")).has_value());
   CHECK(timeline.relation_of(old_term.finish()) == Relation::diverged);
   CHECK_FALSE(timeline.append(other_segment(10, 20)).has_value());
 }

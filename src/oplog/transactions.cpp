@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bson/ext_json.hpp"
 
 namespace holdfast::oplog {
@@ -70,21 +72,29 @@ Result<PieceStore::Piece> PieceStore::keep(OpTime optime, ByteView entry) {
   piece.offset = run_bytes_;
   run_bytes_ += entry.size();
   spilled_bytes_ += entry.size();
+  ++spilled_count_;
   return piece;
 }
 
 Result<Bytes> PieceStore::load(Piece&& piece) {
-  if (!piece.bytes.empty()) {
-    bytes_in_memory_ -= piece.bytes.size();
-    return std::move(piece.bytes);
+  Bytes bytes;
+  if (piece.bytes.empty()) {
+    bytes.resize(piece.length);
+    TRY(run_->read_at(piece.offset, bytes));
   }
-  Bytes bytes(piece.length);
-  TRY(run_->read_at(piece.offset, bytes));
-  return bytes;
+  forget(piece);
+  return piece.bytes.empty() ? std::move(bytes) : std::move(piece.bytes);
+}
+
+// The run's space is given back when nobody wants anything of it.
+void PieceStore::forget(const Piece& piece) {
+  bytes_in_memory_ -= piece.bytes.size();
+  if (!piece.bytes.empty() || --spilled_count_ > 0) return;
+  run_.reset();
 }
 
 void PieceStore::release(std::vector<Piece>& pieces) {
-  for (const Piece& piece : pieces) bytes_in_memory_ -= piece.bytes.size();
+  for (const Piece& piece : pieces) forget(piece);
   pieces.clear();
 }
 
@@ -229,6 +239,12 @@ void Transactions::abort(const Entry& entry) {
   if (find(entry) == nullptr) return;
   forget(entry);
   ++died_count_;
+}
+
+bool Transactions::has_in_doubt(Timestamp at) const {
+  return std::any_of(open_.begin(), open_.end(), [&](const auto& record) {
+    return record.second.state == State::prepared && record.second.newest.ts <= at;
+  });
 }
 
 std::vector<std::string> Transactions::in_doubt(Timestamp at) const {

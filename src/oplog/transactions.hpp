@@ -43,10 +43,13 @@ class PieceStore {
   std::uint64_t spilled_bytes() const { return spilled_bytes_; }
 
  private:
+  void forget(const Piece& piece);
+
   SpillStore& spill_;
   std::unique_ptr<SpillRun> run_;
   std::uint64_t run_bytes_ = 0;
   std::uint64_t spilled_bytes_ = 0;
+  std::size_t spilled_count_ = 0;  // pieces in the run that are still wanted
   std::size_t bytes_in_memory_ = 0;
 };
 
@@ -81,7 +84,8 @@ class Transactions {
   }
   Result<Bytes> load(PieceStore::Piece&& piece) { return store_.load(std::move(piece)); }
 
-  // Prepared at or before `at`, not decided: session and number, for a person.
+  // Prepared at or before `at`, not decided. in_doubt: session and number, for a person.
+  bool has_in_doubt(Timestamp at) const;
   std::vector<std::string> in_doubt(Timestamp at) const;
   std::uint64_t died_count() const { return died_count_; }  // aborted, superseded, dead by term
   std::uint64_t spilled_bytes() const { return store_.spilled_bytes(); }

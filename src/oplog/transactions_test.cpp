@@ -127,10 +127,10 @@ TEST_CASE("A new term ends unfinished chains; prepared ones survive") {
   Stream stream;
   stream.nothing(piece(50, 'S', 4, 0, list(1, 1, partial)));
   stream.nothing(piece(51, 'R', 4, 0, list(1, 1, prepare)));
-  stream.nothing(test::entry({52, 1}, "n", "", 0, R"("o":{"msg":"new primary"})", 2));
+  stream.nothing(test::entry({52, 1, 2}, "n", "", 0, R"("o":{"msg":"new primary"})"));
   CHECK(stream.transactions.died_count() == 1);
   CHECK(stream.transactions.in_doubt({52, 1}).size() == 1);
-  CHECK(stream.commits(piece(53, 'R', 4, 51, commit_at(52), 2)).pieces.size() == 1);
+  CHECK(stream.commits(piece({53, 1, 2}, 'R', 4, 51, commit_at(52))).pieces.size() == 1);
 }
 
 TEST_CASE("A wrong count, a broken chain and a commitTimestamp out of range are corrupt") {
@@ -166,7 +166,8 @@ TEST_CASE("A retryable batch insert is not a transaction") {
 TEST_CASE("Pieces beyond the memory for them are spilled and come back") {
   MemorySpill spill;
   PieceStore store(spill);
-  const Bytes large(pieces_in_memory_bytes_max - 10, DefaultInitAllocator<std::uint8_t>());
+  Bytes large(pieces_in_memory_bytes_max - 10);
+  std::fill(large.begin(), large.end(), std::uint8_t{1});
   const Bytes small = to_bytes(as_bytes("a piece that does not fit any more"));
   auto kept = store.keep({}, large).value();
   auto first = store.keep({}, small).value();

@@ -23,12 +23,20 @@ inline Bytes json(const std::string& text) {
   return std::move(*bytes);
 }
 
+// When an entry stands in the stream.
+struct At {
+  At(std::uint32_t second, std::uint32_t number = 1, std::int64_t of_term = 1)
+      : ts{second, number}, term(of_term) {}
+  oplog::Timestamp ts;
+  std::int64_t term;
+};
+
 // The fields that every entry has, then `fields` (JSON members without braces). `uuid` 0: none.
-inline Bytes entry(oplog::Timestamp ts, std::string_view op, std::string_view ns, char uuid,
-                   const std::string& fields, std::int64_t term = 1) {
+inline Bytes entry(At at, std::string_view op, std::string_view ns, char uuid,
+                   const std::string& fields) {
   bson::Builder builder;
-  builder.append_timestamp("ts", ts);
-  builder.append_int64("t", term);
+  builder.append_timestamp("ts", at.ts);
+  builder.append_int64("t", at.term);
   builder.append_int64("v", 2);
   builder.append_text("op", op);
   builder.append_text("ns", ns);
@@ -58,21 +66,19 @@ inline Bytes noop(std::uint32_t second) {
 }
 
 // The optime of entry({second, 1}, ...) as JSON.
-inline std::string optime_json(std::uint32_t second, std::int64_t term = 1) {
+inline std::string optime_json(std::uint32_t second) {
   return R"({"ts":{"$timestamp":{"t":)" + std::to_string(second) +
-         R"(,"i":1}},"t":{"$numberLong":")" + std::to_string(term) + "\"}}";
+         R"(,"i":1}},"t":{"$numberLong":"1"}})";
 }
 
 // An entry of a transaction: session `letter`, number, previous piece at `previous` (0: none).
-inline Bytes piece(std::uint32_t second, char session, int number, std::uint32_t previous,
-                   const std::string& o, std::int64_t term = 1) {
+inline Bytes piece(At at, char session, int number, std::uint32_t previous, const std::string& o) {
   const std::string before = previous == 0
                                  ? R"({"ts":{"$timestamp":{"t":0,"i":0}},"t":{"$numberLong":"-1"}})"
                                  : optime_json(previous);
-  return entry({second, 1}, "c", "admin.$cmd", 0,
+  return entry(at, "c", "admin.$cmd", 0,
                R"("lsid":{"id":)" + uuid_json(session) + R"(},"txnNumber":{"$numberLong":")" +
-                   std::to_string(number) + R"("},"prevOpTime":)" + before + R"(,"o":)" + o,
-               term);
+                   std::to_string(number) + R"("},"prevOpTime":)" + before + R"(,"o":)" + o);
 }
 
 // An operation inside applyOps.
