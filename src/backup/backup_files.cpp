@@ -19,9 +19,8 @@ Result<void> run_command(const std::vector<std::string>& argv, std::string_view 
   if (argv.empty()) return {};
   const auto ended = TRY(run_process(argv, Capture::none));
   if (ended.exit_status == 0) return {};
-  return fail(ErrorCode::failed,
-              fmt::format("the {} command {} ended with status {}", which, argv.front(),
-                          ended.exit_status));
+  return fail(ErrorCode::failed, fmt::format("the {} command {} ended with status {}", which,
+                                             argv.front(), ended.exit_status));
 }
 
 struct Targets {
@@ -38,8 +37,7 @@ Result<Targets> choose_targets(const FilesBackupOptions& options) {
     struct stat status{};
     return ::lstat(path.c_str(), &status) == 0;
   };
-  if (!expanded.paths.empty() &&
-      std::none_of(expanded.paths.begin(), expanded.paths.end(), exists))
+  if (!expanded.paths.empty() && std::none_of(expanded.paths.begin(), expanded.paths.end(), exists))
     return fail(ErrorCode::not_found, fmt::format("{} does not exist", expanded.paths.front()));
   Targets targets;
   targets.tree = TRY(dataset::build_target_tree(expanded.paths));
@@ -72,8 +70,7 @@ UncertainTimes uncertain_times(const std::optional<repo::StoredSnapshot>& parent
 }
 
 unsigned thread_count(const FilesBackupOptions& options) {
-  const auto wanted =
-      options.threads != 0 ? options.threads : std::thread::hardware_concurrency();
+  const auto wanted = options.threads != 0 ? options.threads : std::thread::hardware_concurrency();
   return std::clamp(wanted, 1U, threads_max);
 }
 
@@ -93,9 +90,7 @@ void fill_summary(repo::SnapshotSummary& summary, const BackupCounters& counters
 class FilesBackup {
  public:
   FilesBackup(repo::Repository& repository, const FilesBackupOptions& options)
-      : repository_(repository),
-        options_(options),
-        context_(repository.context()) {}
+      : repository_(repository), options_(options), context_(repository.context()) {}
 
   Result<FilesBackupResult> run() {
     started_ = context_.clock.now();
@@ -115,8 +110,7 @@ class FilesBackup {
 
  private:
   RunSetup setup(ParentTree& parents) {
-    return {options_,  context_,  parents, uncertain_times(parent_),
-            problems_, required_, result_};
+    return {options_, context_, parents, uncertain_times(parent_), problems_, required_, result_};
   }
 
   Result<void> count_only() {
@@ -144,9 +138,12 @@ class FilesBackup {
     const auto polynomial = repo::Polynomial{repository_.config().chunker_polynomial};
     const auto chunker = TRY(repo::Chunker::make(polynomial));
     TreeInProgress::Run run{writer, counters_};
-    const ReaderSetup reader_setup{writer,   chunker,
-                                   counters_, problems_,
-                                   context_, options_.time_offset,
+    const ReaderSetup reader_setup{writer,
+                                   chunker,
+                                   counters_,
+                                   problems_,
+                                   context_,
+                                   options_.time_offset,
                                    thread_count(options_)};
     const auto readers = TRY(ContentReaders::make(reader_setup));
     ParentTree parents(repository_, parent_ ? &*parent_ : nullptr);

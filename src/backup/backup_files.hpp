@@ -69,11 +69,11 @@ struct FilesBackupResult {
   std::optional<repo::SnapshotId> parent;
   repo::BlobId tree;
   repo::SnapshotSummary summary;
-  ProblemList unreadable;           // left out of the snapshot
-  ProblemList changed_while_read;   // in the snapshot, maybe as a mixture
-  ProblemList attribute_warnings;   // in the snapshot without some attribute
-  std::uint64_t excluded = 0;       // entries, by rules
-  std::uint64_t bytes_to_read = 0;  // of new and changed files; dry run only
+  ProblemList unreadable;                       // left out of the snapshot
+  ProblemList changed_while_read;               // in the snapshot, maybe as a mixture
+  ProblemList attribute_warnings;               // in the snapshot without some attribute
+  std::uint64_t excluded = 0;                   // entries, by rules
+  std::uint64_t bytes_to_read = 0;              // of new and changed files; dry run only
   std::vector<std::string> other_file_systems;  // not entered, the first problems_kept_max
   std::vector<std::string> unmatched_globs;
   std::optional<Error> after_error;  // the snapshot is there all the same

@@ -88,7 +88,7 @@ struct Backups {
 
 TEST_CASE("files of all sizes come back out of their chunks") {
   Backups backups;
-  const std::vector<std::size_t> sizes{0,       1,       4096,    524287,   524288,
+  const std::vector<std::size_t> sizes{0,      1,       4096,    524287,  524288,
                                        524289, 3000000, 9000000, 40000000};
   for (const auto size : sizes)
     write(backups.root / std::to_string(size), as_text(noise(size, size)));
@@ -274,7 +274,8 @@ TEST_CASE("a run that is told to stop says so and the next one goes on") {
   CHECK(backups.memory.names("snapshots/").empty());
 }
 
-TEST_CASE("a store that fails at any call fails the run, ends its threads, and the next run works") {
+TEST_CASE(
+    "a store that fails at any call fails the run, ends its threads, and the next run works") {
   Backups backups;
   for (int number = 0; number < 40; ++number)
     write(backups.root / std::to_string(number), as_text(noise(900000, 500U + unsigned(number))));

@@ -54,8 +54,7 @@ Result<void> StoringVisitor::enter(const dataset::FoundEntry& directory) {
   PreviousTree before;
   if (previous != nullptr) before = {true, previous->subtree};
   auto node = node_with_details(directory, previous);
-  trees_.push_back(
-      std::make_shared<TreeInProgress>(run_, trees_.back(), std::move(node), before));
+  trees_.push_back(std::make_shared<TreeInProgress>(run_, trees_.back(), std::move(node), before));
   setup_.parents.enter(previous);
   return {};
 }
@@ -83,8 +82,8 @@ Result<void> StoringVisitor::found_file(const dataset::FoundEntry& entry,
                                         const repo::Node* previous) {
   FileJob job;
   if (previous != nullptr) {
-    const auto change = content_change(*previous, entry.entry, setup_.options.change_detection,
-                                       setup_.uncertain);
+    const auto change =
+        content_change(*previous, entry.entry, setup_.options.change_detection, setup_.uncertain);
     if (change == Change::none) {
       const bool taken = TRY(take_unchanged(entry, *previous));
       if (taken) return {};
@@ -132,8 +131,7 @@ repo::Node StoringVisitor::node_with_details(const dataset::FoundEntry& entry,
   dataset::FileEntry details;
   details.kind = entry.entry.kind;
   std::vector<std::string> warnings;
-  const auto read =
-      dataset::read_details(entry.parent->fd, entry.open_name, details, warnings);
+  const auto read = dataset::read_details(entry.parent->fd, entry.open_name, details, warnings);
   if (!read.has_value() && read.error().code != ErrorCode::not_found)
     setup_.problems.unreadable(entry.path, read.error());
   if (!warnings.empty()) setup_.problems.attribute(entry.path, warnings);

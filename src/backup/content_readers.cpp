@@ -22,7 +22,7 @@ ContentReaders::ContentReaders(const ReaderSetup& setup, MirroredRing ring)
   }
   large_reader_.start([this](std::stop_token) -> Result<void> {
     LargeFileReader reader(setup_, ring_, [this](ChunkGroup group) {
-      return work_queue_.push(std::move(group));
+      return work_queue_.push({{}, std::move(group)});
     });
     while (auto job = large_queue_.pop()) {
       auto result = reader.save(*job);
@@ -36,7 +36,9 @@ ContentReaders::ContentReaders(const ReaderSetup& setup, MirroredRing ring)
   });
 }
 
-ContentReaders::~ContentReaders() { shut_down(); }
+ContentReaders::~ContentReaders() {
+  shut_down();
+}
 
 void ContentReaders::shut_down() {
   work_queue_.close();
@@ -58,12 +60,12 @@ Result<void> ContentReaders::add(FileJob job) {
 Result<void> ContentReaders::flush_batch() {
   batch_bytes_ = 0;
   if (batch_.empty()) return {};
-  if (!work_queue_.push(std::exchange(batch_, {}))) return finish();
+  if (!work_queue_.push({std::exchange(batch_, {}), {}})) return finish();
   return {};
 }
 
 Result<void> ContentReaders::finish() {
-  if (!batch_.empty()) work_queue_.push(std::exchange(batch_, {}));
+  if (!batch_.empty()) work_queue_.push({std::exchange(batch_, {}), {}});
   large_queue_.close();
   const auto read = large_reader_.wait();
   work_queue_.close();
@@ -75,10 +77,10 @@ Result<void> ContentReaders::finish() {
 Result<void> ContentReaders::work() {
   SmallFileReader small(setup_);
   while (auto work = work_queue_.pop()) {
-    if (auto* batch = std::get_if<SmallBatch>(&*work))
-      TRY(small.save(*batch));
+    if (work->group.content != nullptr)
+      TRY(save_group(work->group));
     else
-      TRY(save_group(std::get<ChunkGroup>(*work)));
+      TRY(small.save(work->small_files));
     report_progress();
   }
   return {};

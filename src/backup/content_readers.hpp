@@ -7,8 +7,6 @@
 // Small files (one chunk each) are opened and read by the workers, so that their system calls run
 // on all cores and their contents are hashed many at once. A large file is read by one thread into
 // a ring, cut in place, and its chunks go to all workers: one big file keeps every core busy.
-#include <variant>
-
 #include "backup/large_content.hpp"
 #include "backup/mirrored_ring.hpp"
 #include "backup/problem_log.hpp"
@@ -56,7 +54,10 @@ class ContentReaders {
 
  private:
   using SmallBatch = std::vector<FileJob>;
-  using Work = std::variant<SmallBatch, ChunkGroup>;
+  struct Work {
+    SmallBatch small_files;
+    ChunkGroup group;  // if it has a content: this, else the batch
+  };
 
   Result<void> flush_batch();
   Result<void> work();

@@ -182,8 +182,7 @@ Result<ReadEnd> LargeFileReader::save_once(FileJob& job, unsigned attempt) {
     stopped_ = true;
     return ReadEnd::left_out;
   }
-  const auto end =
-      TRY(settle_reading(job, fd->get(), window.read_bytes, attempt, setup_.problems));
+  const auto end = TRY(settle_reading(job, fd->get(), window.read_bytes, attempt, setup_.problems));
   if (end != ReadEnd::taken) return end;
   auto node = to_node(job.facts, owners_, setup_.time_offset);
   take_details(node, std::move(job.facts));
@@ -209,8 +208,8 @@ Result<bool> LargeFileReader::fill(Window& window, int fd, std::uint64_t bytes_m
 
 // Moves one chunk from the window to the group. False when stopped.
 bool LargeFileReader::cut(Window& window, ChunkGroup& group) {
-  const auto rest = ring_.view(window.begin,
-                               static_cast<std::size_t>(ring_.written() - window.begin));
+  const auto rest =
+      ring_.view(window.begin, static_cast<std::size_t>(ring_.written() - window.begin));
   const auto length = setup_.chunker.first_cut(rest);
   if (length == 0) return true;
   group.chunks.push_back(rest.first(length));

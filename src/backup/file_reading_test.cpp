@@ -40,9 +40,7 @@ struct OneFile {
     job.facts.name = "f";
     REQUIRE(dataset::read_facts(job.parent->fd, "f", job.facts).has_value());
   }
-  void put(std::string_view text) {
-    std::ofstream(scratch.path() / "f", std::ios::binary) << text;
-  }
+  void put(std::string_view text) { std::ofstream(scratch.path() / "f", std::ios::binary) << text; }
   FilesBackupResult reported() {
     FilesBackupResult result;
     problems.move_to(result);
@@ -52,7 +50,8 @@ struct OneFile {
 
 }  // namespace
 
-TEST_CASE("a file that changed while it was read is read again, and marked after the last attempt") {
+TEST_CASE(
+    "a file that changed while it was read is read again, and marked after the last attempt") {
   OneFile one("before");
   const auto fd = open_to_read(one.job, one.problems).value();
   CHECK(settle_reading(one.job, fd->get(), 6, 0, one.problems).value() == ReadEnd::taken);
@@ -72,8 +71,8 @@ TEST_CASE("a small file that grew since the walk is stored as it is now") {
   const std::string grown(3'000'000, 'g');
   one.put(grown);
   const auto chunker = repo::Chunker::make(one.repository.config().chunker_polynomial).value();
-  const ReaderSetup setup{one.writer,   chunker,        one.counters,
-                          one.problems, one.repository.context()};
+  const ReaderSetup setup{one.writer, chunker, one.counters, one.problems,
+                          one.repository.context()};
   SmallFileReader reader(setup);
   std::vector<FileJob> batch;
   batch.push_back(std::move(one.job));
@@ -95,8 +94,7 @@ TEST_CASE("what vanished is left out in silence, what became a link is reported"
   CHECK_FALSE(open_to_read(gone.job, gone.problems).value().has_value());
   CHECK(gone.reported().unreadable.count == 0);
   REQUIRE(gone.tree->close().has_value());
-  CHECK(gone.run.root->hex() ==
-        "ac08ce34ba4f8123618661bef2425f7028ffb9ac740578a3ee88684d2523fee8");
+  CHECK(gone.run.root->hex() == "ac08ce34ba4f8123618661bef2425f7028ffb9ac740578a3ee88684d2523fee8");
 
   OneFile swapped("x");
   std::filesystem::remove(swapped.scratch.path() / "f");

@@ -9,8 +9,7 @@ namespace holdfast::backup {
 
 // All but content, subtree and attributes. atime is stored as mtime, so that reading a file does
 // not change its tree.
-repo::Node to_node(const dataset::FileEntry& entry, dataset::OwnerNames& owners,
-                   TimeOffset offset);
+repo::Node to_node(const dataset::FileEntry& entry, dataset::OwnerNames& owners, TimeOffset offset);
 void take_details(repo::Node& node, dataset::FileEntry&& details);
 
 // What the parent snapshot's run could have missed: a file changed after it was read but within

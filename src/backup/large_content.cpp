@@ -31,8 +31,7 @@ Result<void> LargeContent::accept(repo::Node node) {
   return finish();
 }
 
-Result<void> LargeContent::put(std::size_t first_number,
-                               std::span<const repo::SavedBlob> blobs) {
+Result<void> LargeContent::put(std::size_t first_number, std::span<const repo::SavedBlob> blobs) {
   {
     MutexLock lock(mutex_);
     for (std::size_t number = 0; number < blobs.size(); ++number)

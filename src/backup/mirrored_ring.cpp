@@ -14,8 +14,7 @@ Result<MirroredRing> MirroredRing::make(std::size_t bytes) {
   if (!memory.is_open()) return fail_errno("make a ring buffer", errno);
   if (::ftruncate(memory.get(), static_cast<off_t>(bytes)) != 0)
     return fail_errno("size a ring buffer", errno);
-  void* const room =
-      ::mmap(nullptr, 2 * bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const room = ::mmap(nullptr, 2 * bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (room == MAP_FAILED) return fail_errno("map a ring buffer", errno);
   auto* const base = static_cast<std::uint8_t*>(room);
   for (auto* half : {base, base + bytes}) {

@@ -11,8 +11,7 @@ const repo::StoredSnapshot* choose_parent(const std::vector<repo::StoredSnapshot
                                           const std::vector<std::string>& paths, WallTime time) {
   const auto has_all_paths = [&](const repo::Snapshot& snapshot) {
     return std::all_of(paths.begin(), paths.end(), [&](const std::string& path) {
-      return std::find(snapshot.paths.begin(), snapshot.paths.end(), path) !=
-             snapshot.paths.end();
+      return std::find(snapshot.paths.begin(), snapshot.paths.end(), path) != snapshot.paths.end();
     });
   };
   const repo::StoredSnapshot* newest = nullptr;
@@ -40,7 +39,9 @@ void ParentTree::enter(const repo::Node* previous) {
   levels_.push_back(std::move(level));
 }
 
-void ParentTree::leave() { levels_.pop_back(); }
+void ParentTree::leave() {
+  levels_.pop_back();
+}
 
 void ParentTree::open(Level& level, const repo::BlobId& tree) {
   auto blob = repository_.load_blob({repo::BlobType::tree, tree});

@@ -17,7 +17,9 @@ Result<void> TreeInProgress::fill(Slot slot, repo::Node node) {
   return settle(slot, {Entry::State::ready, std::move(node)});
 }
 
-Result<void> TreeInProgress::drop(Slot slot) { return settle(slot, {Entry::State::dropped, {}}); }
+Result<void> TreeInProgress::drop(Slot slot) {
+  return settle(slot, {Entry::State::dropped, {}});
+}
 
 Result<void> TreeInProgress::settle(Slot slot, Entry entry) {
   {
@@ -40,8 +42,7 @@ Result<void> TreeInProgress::close() {
 
 Result<void> TreeInProgress::write_ready() {
   while (!waiting_.empty() && waiting_.front().state != Entry::State::waiting) {
-    if (waiting_.front().state == Entry::State::ready)
-      TRY(encoder_.add(waiting_.front().node));
+    if (waiting_.front().state == Entry::State::ready) TRY(encoder_.add(waiting_.front().node));
     waiting_.pop_front();
     ++first_waiting_;
   }

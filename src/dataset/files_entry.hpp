@@ -46,9 +46,8 @@ struct FileEntry {
 
 // True when content and attributes can not have changed between two looks.
 inline bool same_facts(const FileEntry& one, const FileEntry& other) {
-  return one.kind == other.kind && one.inode == other.inode &&
-         one.device_id == other.device_id && one.size == other.size &&
-         one.mtime == other.mtime && one.ctime == other.ctime;
+  return one.kind == other.kind && one.inode == other.inode && one.device_id == other.device_id &&
+         one.size == other.size && one.mtime == other.mtime && one.ctime == other.ctime;
 }
 
 // Go's layout of mode bits, which trees store (docs/repository_format.md A9 "mode").

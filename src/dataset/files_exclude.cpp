@@ -16,8 +16,8 @@ constexpr std::string_view cache_tag_header = "Signature: 8a477f597d28d172789f06
 
 bool begins_with(int directory, const std::string& name, std::string_view header) {
   if (header.empty()) return true;
-  const Fd fd(::openat(directory, name.c_str(),
-                       O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  const Fd fd(
+      ::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
   if (!fd.is_open()) return false;
   Bytes start(header.size());
   const auto got = read_up_to(fd.get(), start);
@@ -66,8 +66,7 @@ Result<ExcludeRules> ExcludeRules::make(const ExcludeOptions& options) {
 }
 
 ExcludeReason ExcludeRules::judge(const PathToMatch& path, const FileEntry& entry) const {
-  if (larger_than_bytes_ != 0 && entry.kind == FileKind::file &&
-      entry.size > larger_than_bytes_)
+  if (larger_than_bytes_ != 0 && entry.kind == FileKind::file && entry.size > larger_than_bytes_)
     return ExcludeReason::too_large;
   if (!patterns_.empty() && patterns_.match(path) == Match::yes) return ExcludeReason::pattern;
   return ExcludeReason::none;

@@ -41,7 +41,9 @@ FileKind kind_of(std::uint32_t mode) {
   }
 }
 
-FileTime time_of(const statx_timestamp& stamp) { return {stamp.tv_sec, stamp.tv_nsec}; }
+FileTime time_of(const statx_timestamp& stamp) {
+  return {stamp.tv_sec, stamp.tv_nsec};
+}
 
 void fill(FileEntry& entry, const struct statx& status) {
   entry.kind = kind_of(status.stx_mode);
@@ -67,8 +69,7 @@ struct AttributePlace {
     return fd >= 0 ? ::flistxattr(fd, out, size) : ::llistxattr(path.c_str(), out, size);
   }
   ssize_t get(const char* name, void* out, std::size_t size) const {
-    return fd >= 0 ? ::fgetxattr(fd, name, out, size)
-                   : ::lgetxattr(path.c_str(), name, out, size);
+    return fd >= 0 ? ::fgetxattr(fd, name, out, size) : ::lgetxattr(path.c_str(), name, out, size);
   }
 };
 
@@ -144,8 +145,7 @@ std::string look_up(Lookup&& lookup, char* Record::* field) {
 Result<void> read_facts(int directory, const std::string& name, FileEntry& entry,
                         LinkPolicy links) {
   struct statx status{};
-  const int flags =
-      AT_NO_AUTOMOUNT | (links == LinkPolicy::keep ? AT_SYMLINK_NOFOLLOW : 0);
+  const int flags = AT_NO_AUTOMOUNT | (links == LinkPolicy::keep ? AT_SYMLINK_NOFOLLOW : 0);
   if (::statx(directory, name.c_str(), flags, STATX_BASIC_STATS, &status) != 0)
     return fail_errno("stat", errno);
   fill(entry, status);
@@ -175,16 +175,16 @@ void read_attributes_of(int fd, FileEntry& entry, std::vector<std::string>& warn
 const std::string& OwnerNames::user(std::uint32_t uid) {
   const auto [at, is_new] = users_.try_emplace(uid);
   if (is_new)
-    at->second = look_up<passwd>(
-        [uid](auto... rest) { return ::getpwuid_r(uid, rest...); }, &passwd::pw_name);
+    at->second = look_up<passwd>([uid](auto... rest) { return ::getpwuid_r(uid, rest...); },
+                                 &passwd::pw_name);
   return at->second;
 }
 
 const std::string& OwnerNames::group(std::uint32_t gid) {
   const auto [at, is_new] = groups_.try_emplace(gid);
   if (is_new)
-    at->second = look_up<group_record>(
-        [gid](auto... rest) { return ::getgrgid_r(gid, rest...); }, &group_record::gr_name);
+    at->second = look_up<group_record>([gid](auto... rest) { return ::getgrgid_r(gid, rest...); },
+                                       &group_record::gr_name);
   return at->second;
 }
 

@@ -70,14 +70,13 @@ Result<void> rename_without_replacing(int directory, const char* from, const cha
 }  // namespace
 
 bool is_safe_name(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." &&
-         name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
 }
 
 RestoreDirectory::RestoreDirectory(Fd root, std::string path)
     : path_(std::move(path)), root_(std::make_shared<const Fd>(std::move(root))) {
-  has_default_acl_ =
-      ::fgetxattr(root_->get(), "system.posix_acl_default", nullptr, 0) > 0;
+  has_default_acl_ = ::fgetxattr(root_->get(), "system.posix_acl_default", nullptr, 0) > 0;
   struct stat status{};
   if (::fstat(root_->get(), &status) == 0) device_id_ = status.st_dev;
 }
@@ -147,8 +146,7 @@ Result<Made> make_directory(const TargetPlace& place) {
   if (::fstatat(parent, place.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return fail_errno("stat " + place.name, errno);
   if (!S_ISDIR(status.st_mode))
-    return fail(ErrorCode::exists,
-                fmt::format("{} exists and is not a directory", place.name));
+    return fail(ErrorCode::exists, fmt::format("{} exists and is not a directory", place.name));
   if ((status.st_mode & 0700U) != 0700U && status.st_uid == ::geteuid()) {
     const Fd fd(::openat(parent, place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     const auto named = fmt::format("/proc/self/fd/{}", fd.get());
@@ -171,8 +169,7 @@ Result<PartialFile> open_partial(const TargetPlace& place, std::uint64_t content
   partial.fd = Fd(::openat(directory, name, flags & ~O_CREAT));
   struct stat status{};
   const bool ours = partial.fd.is_open() && ::fstat(partial.fd.get(), &status) == 0 &&
-                    S_ISREG(status.st_mode) && status.st_nlink == 1 &&
-                    status.st_uid == ::geteuid();
+                    S_ISREG(status.st_mode) && status.st_nlink == 1 && status.st_uid == ::geteuid();
   if (ours) {
     partial.kept_bytes = static_cast<std::uint64_t>(status.st_size);
     return partial;

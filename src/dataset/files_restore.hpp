@@ -87,8 +87,7 @@ void discard_partial(const TargetPlace& place, const std::string& temporary_name
 // not make devices. The temporary name.
 Result<std::string> make_special(const TargetPlace& place, const FileEntry& entry,
                                  std::vector<std::string>& warnings);
-Result<void> make_hard_link(const TargetPlace& existing, const TargetPlace& place,
-                            Replace replace);
+Result<void> make_hard_link(const TargetPlace& existing, const TargetPlace& place, Replace replace);
 
 // Attributes the file has but the snapshot does not: removed, or not looked for.
 enum class Leftovers : std::uint8_t { ignore, remove };

@@ -41,8 +41,7 @@ struct MetadataPlace {
     return named.empty() ? ::fchmod(fd, mode) : ::chmod(named.c_str(), mode);
   }
   int set_times(const timespec* times) const {
-    return named.empty() ? ::futimens(fd, times)
-                         : ::utimensat(AT_FDCWD, named.c_str(), times, 0);
+    return named.empty() ? ::futimens(fd, times) : ::utimensat(AT_FDCWD, named.c_str(), times, 0);
   }
   int set_attribute(const FileAttribute& attribute) const {
     const auto* name = attribute.name.c_str();
@@ -73,8 +72,7 @@ void remove_leftovers(int fd, const FileEntry& entry, std::vector<std::string>& 
   }
 }
 
-void apply(const MetadataPlace& place, const FileEntry& entry,
-           std::vector<std::string>& warnings) {
+void apply(const MetadataPlace& place, const FileEntry& entry, std::vector<std::string>& warnings) {
   if (place.set_owner(entry.uid, entry.gid) != 0)
     warn(warnings, fmt::format("owner {}:{}", entry.uid, entry.gid));
   for (const auto& attribute : entry.attributes)
@@ -100,8 +98,8 @@ void apply_metadata(int fd, const FileEntry& entry, Leftovers leftovers,
 
 Result<void> apply_metadata_at(const TargetPlace& place, const FileEntry& entry,
                                std::vector<std::string>& warnings) {
-  const Fd fd(::openat(place.directory->get(), place.name.c_str(),
-                       O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const Fd fd(
+      ::openat(place.directory->get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.is_open()) return fail_errno("open " + place.name, errno);
   apply({fd.get(), fmt::format("/proc/self/fd/{}", fd.get())}, entry, warnings);
   return {};

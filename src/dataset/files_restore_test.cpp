@@ -60,8 +60,8 @@ TEST_CASE("no path leads out of the target") {
   fs::create_symlink("../outside", root / "link");
   fs::create_symlink("inside", root / "loop");
   fs::create_directories(root / "inside");
-  for (const auto* path : {"../x", "a/../../x", "/etc/x", "..", ".", "", "a//b", "link/x",
-                           "loop/x", "./x", "inside/../x"}) {
+  for (const auto* path : {"../x", "a/../../x", "/etc/x", "..", ".", "", "a//b", "link/x", "loop/x",
+                           "./x", "inside/../x"}) {
     CAPTURE(path);
     CHECK_FALSE(restore_file(*target, path, "evil").has_value());
   }

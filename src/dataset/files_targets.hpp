@@ -24,8 +24,8 @@ struct TargetNode {
 };
 
 struct TargetTree {
-  TargetNode root;                  // nameless; never has a source
-  std::vector<std::string> paths;   // absolute and cleaned, as a snapshot records them
+  TargetNode root;                 // nameless; never has a source
+  std::vector<std::string> paths;  // absolute and cleaned, as a snapshot records them
 };
 
 // `usage` when there is no path. Paths that do not exist are found by the walk.

@@ -83,8 +83,7 @@ std::uint64_t mount_of(int directory, const char* name) {
 
 class Walker {
  public:
-  Walker(const WalkOptions& options, WalkVisitor& visitor)
-      : options_(options), visitor_(visitor) {
+  Walker(const WalkOptions& options, WalkVisitor& visitor) : options_(options), visitor_(visitor) {
     OpenDirectory here;
     here.fd = current_directory;
     here_ = std::make_shared<const OpenDirectory>(std::move(here));
@@ -181,11 +180,11 @@ class Walker {
 
   Result<void> walk_directory(const Found& found) {
     if (found.depth >= directory_depth_max) {
-      visitor_.unreadable(path_, Error{ErrorCode::limit_exceeded,
-                                       fmt::format("more than {} directories deep",
-                                                   directory_depth_max),
-                                       {},
-                                       {}});
+      visitor_.unreadable(path_,
+                          Error{ErrorCode::limit_exceeded,
+                                fmt::format("more than {} directories deep", directory_depth_max),
+                                {},
+                                {}});
       return {};
     }
     OpenDirectory opened;

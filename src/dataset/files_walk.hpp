@@ -52,8 +52,7 @@ struct WalkOptions {
 };
 
 // The visitor's error ends the walk and is returned; nothing else does.
-Result<void> walk_targets(const TargetTree& tree, const WalkOptions& options,
-                          WalkVisitor& visitor);
+Result<void> walk_targets(const TargetTree& tree, const WalkOptions& options, WalkVisitor& visitor);
 
 // Lets this process hold as many directories open as the system allows.
 void raise_open_files_limit();

@@ -136,9 +136,8 @@ TEST_CASE("excludes are the words of gitignore, seen from the target") {
     write(name, "x");
   ExcludeOptions exclude;
   exclude.patterns = {"*.o", "!keep.o", "sub/cache"};
-  CHECK(walk({"d"}, exclude) ==
-        Events{"+", "+d", "x a.o pattern", "+cache", "x", "-", "keep.o", "+sub", "x b.o pattern",
-               "x cache pattern", "-", "-", "-"});
+  CHECK(walk({"d"}, exclude) == Events{"+", "+d", "x a.o pattern", "+cache", "x", "-", "keep.o",
+                                       "+sub", "x b.o pattern", "x cache pattern", "-", "-", "-"});
   write("patterns", "cache/\n*.o\n");
   exclude = {};
   exclude.pattern_files = {"patterns"};
@@ -226,9 +225,14 @@ TEST_CASE("globs are expanded in sorted order and those that match nothing are n
 }
 
 TEST_CASE("paths are cleaned by text alone") {
-  for (const auto& [path, cleaned] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"", "."}, {"a//b/./c", "a/b/c"}, {"a/../..", ".."}, {"/..", "/"}, {"/a/b/..", "/a"},
-           {"../x/..", ".."}, {"./", "."}})
+  for (const auto& [path, cleaned] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"", "."},
+                                                                  {"a//b/./c", "a/b/c"},
+                                                                  {"a/../..", ".."},
+                                                                  {"/..", "/"},
+                                                                  {"/a/b/..", "/a"},
+                                                                  {"../x/..", ".."},
+                                                                  {"./", "."}})
     CHECK(clean_path(path) == cleaned);
   CHECK(build_target_tree({}).error().code == ErrorCode::usage);
 }

@@ -148,7 +148,9 @@ class GlobCompiler {
   NameGlob glob_;
 };
 
-NameGlob NameGlob::compile(std::string_view glob) { return GlobCompiler(glob).compile(); }
+NameGlob NameGlob::compile(std::string_view glob) {
+  return GlobCompiler(glob).compile();
+}
 
 bool NameGlob::accepts(const Token& token, char byte) const {
   switch (token.kind) {
@@ -297,12 +299,10 @@ Result<void> PatternSet::add_line(std::string_view line) {
   line = without_trailing_spaces(line);
   if (line.empty()) return {};
   if (line.size() > pattern_bytes_max)
-    return fail(ErrorCode::limit_exceeded,
-                fmt::format("a pattern has {} bytes, more than {}", line.size(),
-                            pattern_bytes_max));
+    return fail(ErrorCode::limit_exceeded, fmt::format("a pattern has {} bytes, more than {}",
+                                                       line.size(), pattern_bytes_max));
   if (rules_.size() >= pattern_count_max)
-    return fail(ErrorCode::limit_exceeded,
-                fmt::format("more than {} patterns", pattern_count_max));
+    return fail(ErrorCode::limit_exceeded, fmt::format("more than {} patterns", pattern_count_max));
   Rule rule;
   if (line.starts_with('!')) {
     rule.negated = true;

@@ -44,9 +44,9 @@ std::set<std::string> ignored_by_git(const std::filesystem::path& root, const st
 
 std::string random_pattern(SeededRng& rng) {
   static const std::vector<std::string> pieces{
-      "a",   "b",    "ab",   "c.o", "*",   "?",    "/",         "/**/",     "**/",  "/**",
-      "[ab]", "[!a]", "[a-c]", "\\a", "\\*", "*.o",  "[[:alpha:]]", "[]a]",    "b\\ ", " ",
-      "[^b-]", ".",   "a/b",  "/a",  "[",   "[\\]]", "[a-",       "[[:nope:]]", "-",    "[[:]"};
+      "a",     "b",    "ab",    "c.o", "*",   "?",     "/",           "/**/",       "**/",  "/**",
+      "[ab]",  "[!a]", "[a-c]", "\\a", "\\*", "*.o",   "[[:alpha:]]", "[]a]",       "b\\ ", " ",
+      "[^b-]", ".",    "a/b",   "/a",  "[",   "[\\]]", "[a-",         "[[:nope:]]", "-",    "[[:]"};
   std::string line = rng.below(5) == 0 ? "!" : "";
   const auto count = 1 + rng.below(4);
   for (std::uint64_t piece = 0; piece < count; ++piece) {
@@ -178,8 +178,8 @@ TEST_CASE("git check-ignore agrees on generated patterns and paths") {
     const auto expected = ignored_by_git(root, ignore, paths);
     hidden += expected.size();
     for (const auto& path : paths) {
-      const auto shape = std::filesystem::is_directory(root / path) ? EntryShape::directory
-                                                                     : EntryShape::other;
+      const auto shape =
+          std::filesystem::is_directory(root / path) ? EntryShape::directory : EntryShape::other;
       CAPTURE(ignore);
       CAPTURE(path);
       CHECK(set.selects(path, shape) == expected.contains(path));

@@ -111,8 +111,8 @@ class Finder final : public SnapshotVisitor {
   std::vector<std::uint64_t> hits_before_;
 };
 
-Result<std::vector<repo::StoredSnapshot>> chosen_snapshots(
-    const repo::Repository& repository, const std::vector<std::string>& names) {
+Result<std::vector<repo::StoredSnapshot>> chosen_snapshots(const repo::Repository& repository,
+                                                           const std::vector<std::string>& names) {
   if (names.empty()) return repository.snapshots();
   std::vector<repo::StoredSnapshot> chosen;
   for (const auto& name : names) {

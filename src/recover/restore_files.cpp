@@ -39,10 +39,9 @@ class RestorePreview final : public SnapshotVisitor {
       return {};
     const auto wanted = to_entry(node);
     const auto existing = look_at(at.path);
-    const bool seems_equal = existing && existing->kind == wanted.kind &&
-                             existing->link_target == wanted.link_target &&
-                             (wanted.kind != dataset::FileKind::file ||
-                              existing->size == wanted.size);
+    const bool seems_equal =
+        existing && existing->kind == wanted.kind && existing->link_target == wanted.link_target &&
+        (wanted.kind != dataset::FileKind::file || existing->size == wanted.size);
     if (seems_equal) {
       ++report_.files_kept;
       report_.bytes_kept += wanted.size;
@@ -137,7 +136,7 @@ Result<void> execute(const repo::Repository& repository, const Source& source,
   const auto& summary = source.stored.snapshot.summary;
   if (summary && source.place.path.empty() && selection.takes_everything())
     window.expect(summary->total_files_processed, summary->total_bytes_processed);
-  RestoreWalk walk(repository, *target, selection, window, report, options.overwrite);
+  RestoreWalk walk({*target, selection, window, report, options.overwrite});
   TRY(visit_source(repository, source, walk));
   return walk.finish();
 }

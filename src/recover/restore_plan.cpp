@@ -38,8 +38,7 @@ Choice RestoreSelection::choose(std::string_view path, dataset::EntryShape shape
   return Choice::passed;
 }
 
-Result<SnapshotVisitor::Descend> RestoreWalk::enter(const SnapshotPath& at,
-                                                    const repo::Node&) {
+Result<SnapshotVisitor::Descend> RestoreWalk::enter(const SnapshotPath& at, const repo::Node&) {
   const auto above = opened_.empty() ? Choice::passed : opened_.back().choice;
   const auto choice = selection_.choose(at.path, dataset::EntryShape::directory, above);
   if (choice == Choice::excluded) return Descend::no;
@@ -255,8 +254,8 @@ Result<void> RestoreWalk::finish_directories() {
       TRY(note(directory.path, fail(handle.error())));
       continue;
     }
-    const auto leftovers = directory.was_new && !target_.has_default_acl() ? Leftovers::ignore
-                                                                           : Leftovers::remove;
+    const auto leftovers =
+        directory.was_new && !target_.has_default_acl() ? Leftovers::ignore : Leftovers::remove;
     std::vector<std::string> warnings;
     dataset::apply_metadata((*handle)->get(), directory.metadata, leftovers, warnings);
     if (!warnings.empty()) report_.warnings(directory.path, warnings);

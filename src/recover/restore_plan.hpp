@@ -33,15 +33,20 @@ class RestoreSelection {
 // their metadata after the window that completes them. One thread.
 class RestoreWalk final : public SnapshotVisitor {
  public:
-  RestoreWalk(const repo::Repository& repository, dataset::RestoreDirectory& target,
-              const RestoreSelection& selection, WindowRestore& window, RestoreReport& report,
-              Overwrite overwrite)
-      : repository_(repository),
-        target_(target),
-        selection_(selection),
-        window_(window),
-        report_(report),
-        overwrite_(overwrite) {}
+  // What a walk works with; must outlive it.
+  struct Parts {
+    dataset::RestoreDirectory& target;
+    const RestoreSelection& selection;
+    WindowRestore& window;
+    RestoreReport& report;
+    Overwrite overwrite = Overwrite::never;
+  };
+  explicit RestoreWalk(const Parts& parts)
+      : target_(parts.target),
+        selection_(parts.selection),
+        window_(parts.window),
+        report_(parts.report),
+        overwrite_(parts.overwrite) {}
 
   Result<Descend> enter(const SnapshotPath& at, const repo::Node& directory) override;
   Result<void> leave(const SnapshotPath& at, const repo::Node& directory) override;
@@ -91,7 +96,6 @@ class RestoreWalk final : public SnapshotVisitor {
   Result<bool> make_link(const PlannedLink& link);
   Result<void> finish_directories();
 
-  const repo::Repository& repository_;
   dataset::RestoreDirectory& target_;
   const RestoreSelection& selection_;
   WindowRestore& window_;

@@ -23,12 +23,10 @@ Result<void> set_length(int fd, std::uint64_t bytes) {
 
 }  // namespace
 
-WindowRestore::WindowRestore(const repo::Repository& repository,
-                             dataset::RestoreDirectory& target,
+WindowRestore::WindowRestore(const repo::Repository& repository, dataset::RestoreDirectory& target,
                              const RestoreFilesOptions& options, RestoreReport& report)
     : repository_(repository), target_(target), options_(options), report_(report) {
-  const auto wanted =
-      options.threads != 0 ? options.threads : std::thread::hardware_concurrency();
+  const auto wanted = options.threads != 0 ? options.threads : std::thread::hardware_concurrency();
   thread_count_ = std::clamp(wanted, 1U, restore_threads_max);
 }
 
@@ -213,9 +211,8 @@ Result<void> WindowRestore::finish_file(PlannedFile& file, const dataset::Target
                                         const dataset::PartialFile& partial) {
   std::vector<std::string> warnings;
   // A new file has only what the target's default ACL gave it.
-  const auto leftovers = target_.has_default_acl() || file.resumes
-                             ? dataset::Leftovers::remove
-                             : dataset::Leftovers::ignore;
+  const auto leftovers = target_.has_default_acl() || file.resumes ? dataset::Leftovers::remove
+                                                                   : dataset::Leftovers::ignore;
   dataset::apply_metadata(partial.fd.get(), file.metadata, leftovers, warnings);
   if (!warnings.empty()) report_.warnings(file.path, warnings);
   auto published = dataset::publish_entry(place, partial.temporary_name, file.replace);

@@ -1,4 +1,4 @@
-"""Files against restic, a program we did not write: the same trees, both ways, to the last attribute.
+"""Files against restic, which we did not write: the same trees, both ways, to the last attribute.
 
 Times are compared to the nanosecond. What only root may do (owners, devices) is tried when we are.
 """
@@ -17,8 +17,9 @@ IS_ROOT = os.geteuid() == 0
 ODD_NAMES = [
     b"plain", b"with space", b"new\nline", b"tab\tname", b'quote"name', b"back\\slash",
     b"a<b>&c", "umlaut-\u00e4".encode(), "emoji-\U0001f600".encode(), b"latin-\xe4\xff",
-    "nbsp-\u00a0x".encode(), "soft-\u00adhyphen".encode(), "line-\u2028sep".encode(), b"\x01\x1f\x7f",
-    b"-dash", b"trailing ", b"\xed\xa0\x80surrogate", b".hidden", b"star*name[x]?", b"~", b"a-", b"a.",
+    "nbsp-\u00a0x".encode(), "soft-\u00adhyphen".encode(), "line-\u2028sep".encode(),
+    b"\x01\x1f\x7f", b"-dash", b"trailing ", b"\xed\xa0\x80surrogate", b".hidden",
+    b"star*name[x]?", b"~", b"a-", b"a.",
 ]
 
 
@@ -278,7 +279,10 @@ def test_a_killed_restore_is_completed_by_the_next_one(repository, tmp_path, env
                                env=environment, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     while process.poll() is None:
-        written = sum(path.stat().st_blocks * 512 for path in back.glob("*")) if back.exists() else 0
+        try:
+            written = sum(path.stat().st_blocks * 512 for path in back.glob(".holdfast-*"))
+        except FileNotFoundError:  # finished and renamed meanwhile
+            continue
         if written > 20_000_000:
             process.kill()
             break
@@ -290,8 +294,8 @@ def test_a_killed_restore_is_completed_by_the_next_one(repository, tmp_path, env
 
 def test_browsing_finds_what_restic_lists(repository, restic, company):
     repository.run("backup", company)
-    ours = [line for line in repository.run("browse", "ls", "latest", "--recursive", "--json").lines()
-            if line["type"] == "entry"]
+    ours = repository.run("browse", "ls", "latest", "--recursive", "--json").lines()
+    ours = [line for line in ours if line["type"] == "entry"]
     theirs = [json.loads(line) for line in restic.run("ls", "latest", "--json").stdout.splitlines()]
     theirs = [line for line in theirs if line["struct_type"] == "node"]
     assert len(ours) == len(theirs)
