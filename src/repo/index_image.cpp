@@ -9,7 +9,7 @@
 namespace holdfast::repo {
 namespace {
 
-constexpr std::array<char, 8> magic{'h', 'f', 'i', 'n', 'd', 'e', 'x', '1'};
+constexpr std::array<char, 8> magic{'h', 'f', 'i', 'n', 'd', 'e', 'x', '2'};
 
 struct Header {
   std::array<char, 8> magic_bytes{};
@@ -24,7 +24,7 @@ struct Header {
   std::uint64_t index_files_offset = 0;
   std::uint64_t index_file_count = 0;
   std::uint64_t tables_checksum = 0;
-  std::uint64_t reserved = 0;
+  std::uint64_t rows_checksum = 0;
   std::uint64_t header_checksum = 0;  // of all before it
 };
 static_assert(sizeof(Header) == 136);
@@ -92,6 +92,7 @@ Result<void> IndexImageWriter::finish(const IndexTables& tables) {
   append(tail, bytes_of(tables.states));
   append(tail, bytes_of(tables.index_files));
   header.tables_checksum = XXH3_64bits(tail.data(), tail.size());
+  header.rows_checksum = rows_.checksum();
   header.header_checksum = checksum_of(header);
 
   TRY(write_all_at(file_.get(), tail, header.packs_offset));
@@ -118,6 +119,9 @@ Result<LoadedIndex> map_index_image(const Fd& file, const RepositoryId& reposito
   const auto tail = view.subspan(header.packs_offset);
   if (XXH3_64bits(tail.data(), tail.size()) != header.tables_checksum)
     return damaged("damaged tables");
+  if (header.row_count * (sizeof(IndexRecord) + sizeof(IdSuffix)) <= index_checked_bytes_max &&
+      rows_checksum(*records, *suffixes) != header.rows_checksum)
+    return damaged("damaged rows");
 
   loaded.run = IndexRun(*records, *suffixes);
   loaded.packs = *packs;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <bit>
 #include <cerrno>
@@ -15,8 +16,13 @@ namespace {
 constexpr std::size_t rows_buffered = 4096;
 
 template <class T>
-ByteView bytes_of(const std::vector<T>& values) {
-  return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * sizeof(T)};
+ByteView bytes_of(std::span<const T> values) {
+  return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
+}
+
+std::uint64_t combined(std::uint64_t records, std::uint64_t suffixes) {
+  const std::array<std::uint64_t, 2> both{records, suffixes};
+  return XXH3_64bits(both.data(), sizeof both);
 }
 
 }  // namespace
@@ -119,11 +125,29 @@ IndexRun::Range IndexRun::find(const BlobHandle& handle) const {
   return range;
 }
 
+struct RowWriter::Checksums {
+  struct Free {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+  using State = std::unique_ptr<XXH3_state_t, Free>;
+
+  Checksums() {
+    XXH3_64bits_reset(records.get());
+    XXH3_64bits_reset(suffixes.get());
+  }
+  State records{XXH3_createState()};
+  State suffixes{XXH3_createState()};
+};
+
 RowWriter::RowWriter(const Fd& file, std::uint64_t records_offset, std::uint64_t suffixes_offset)
-    : file_(file), records_offset_(records_offset), suffixes_offset_(suffixes_offset) {
+    : file_(file),
+      checksums_(std::make_unique<Checksums>()),
+      records_offset_(records_offset),
+      suffixes_offset_(suffixes_offset) {
   records_.reserve(rows_buffered);
   suffixes_.reserve(rows_buffered);
 }
+RowWriter::~RowWriter() = default;
 
 Result<void> RowWriter::add(const IndexRow& row) {
   records_.push_back(row.record);
@@ -133,13 +157,29 @@ Result<void> RowWriter::add(const IndexRow& row) {
 }
 
 Result<void> RowWriter::flush() {
-  TRY(write_all_at(file_.get(), bytes_of(records_),
-                   records_offset_ + count_ * sizeof(IndexRecord)));
-  TRY(write_all_at(file_.get(), bytes_of(suffixes_), suffixes_offset_ + count_ * sizeof(IdSuffix)));
+  const auto records = bytes_of(std::span(std::as_const(records_)));
+  const auto suffixes = bytes_of(std::span(std::as_const(suffixes_)));
+  TRY(write_all_at(file_.get(), records, records_offset_ + count_ * sizeof(IndexRecord)));
+  TRY(write_all_at(file_.get(), suffixes, suffixes_offset_ + count_ * sizeof(IdSuffix)));
+  XXH3_64bits_update(checksums_->records.get(), records.data(), records.size());
+  XXH3_64bits_update(checksums_->suffixes.get(), suffixes.data(), suffixes.size());
   count_ += records_.size();
   records_.clear();
   suffixes_.clear();
   return {};
+}
+
+std::uint64_t RowWriter::checksum() const {
+  return combined(XXH3_64bits_digest(checksums_->records.get()),
+                  XXH3_64bits_digest(checksums_->suffixes.get()));
+}
+
+std::uint64_t rows_checksum(std::span<const IndexRecord> records,
+                            std::span<const IdSuffix> suffixes) {
+  const auto record_bytes = bytes_of(records);
+  const auto suffix_bytes = bytes_of(suffixes);
+  return combined(XXH3_64bits(record_bytes.data(), record_bytes.size()),
+                  XXH3_64bits(suffix_bytes.data(), suffix_bytes.size()));
 }
 
 Result<Fd> make_unnamed_file(const std::filesystem::path& directory) {

@@ -6,6 +6,7 @@
 // order. Both are sorted by (id, type, pack, offset). Numbers are in the machine's byte order: the
 // files are caches and never leave it.
 #include <filesystem>
+#include <memory>
 #include <span>
 
 #include "base/file.hpp"
@@ -110,18 +111,31 @@ class RowWriter {
   // REQUIRES: there is room for all records to come between the two offsets.
   RowWriter(const Fd& file, std::uint64_t records_offset, std::uint64_t suffixes_offset);
 
+  ~RowWriter();
+  RowWriter(const RowWriter&) = delete;
+  RowWriter& operator=(const RowWriter&) = delete;
+
   Result<void> add(const IndexRow& row);
   Result<void> flush();
   std::uint64_t count() const { return count_; }  // rows flushed
+  // XXH3 over all flushed records and, apart, all flushed suffixes; see rows_checksum().
+  std::uint64_t checksum() const;
 
  private:
+  struct Checksums;
+
   const Fd& file_;
+  std::unique_ptr<Checksums> checksums_;
   std::uint64_t records_offset_;
   std::uint64_t suffixes_offset_;
   std::uint64_t count_ = 0;
   std::vector<IndexRecord> records_;
   std::vector<IdSuffix> suffixes_;
 };
+
+// What RowWriter::checksum() says about the same rows. Reads all of them.
+std::uint64_t rows_checksum(std::span<const IndexRecord> records,
+                            std::span<const IdSuffix> suffixes);
 
 // A file without a name in `directory`: it vanishes with its descriptor.
 Result<Fd> make_unnamed_file(const std::filesystem::path& directory);
