@@ -23,6 +23,10 @@ tl::unexpected<Error> fail_zstd(std::size_t status) {
   return fail(ErrorCode::corrupt, fmt::format("zstd frame: {}", ZSTD_getErrorName(status)));
 }
 
+bool is_worthwhile(std::size_t frame_bytes, std::size_t plain_bytes) {
+  return frame_bytes + (plain_bytes >> worthwhile_saving_shift) < plain_bytes;
+}
+
 }  // namespace
 
 struct Compressor::Zstd {
@@ -53,12 +57,26 @@ Result<std::size_t> Compressor::append_frame(ByteView plain, Bytes& out) {
   return written;
 }
 
+// True unless none of the samples does.
+Result<bool> Compressor::samples_shrink(ByteView plain, Bytes& out) {
+  if (plain.size() < sampled_bytes_min) return true;
+  const std::size_t before = out.size();
+  const std::size_t step = (plain.size() - sample_bytes) / (sample_count - 1);
+  for (std::size_t sample = 0; sample < sample_count; ++sample) {
+    const std::size_t written = TRY(append_frame(plain.subspan(sample * step, sample_bytes), out));
+    out.resize(before);
+    if (is_worthwhile(written, sample_bytes)) return true;
+  }
+  return false;
+}
+
 Result<std::optional<std::size_t>> Compressor::append_frame_if_worthwhile(ByteView plain,
                                                                           Bytes& out) {
+  const bool may_shrink = TRY(samples_shrink(plain, out));
+  if (!may_shrink) return std::optional<std::size_t>();
   const std::size_t before = out.size();
   const std::size_t written = TRY(append_frame(plain, out));
-  if (written + (plain.size() >> worthwhile_saving_shift) < plain.size())
-    return std::optional<std::size_t>(written);
+  if (is_worthwhile(written, plain.size())) return std::optional<std::size_t>(written);
   out.resize(before);
   return std::optional<std::size_t>();
 }

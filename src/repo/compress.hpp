@@ -17,6 +17,11 @@ constexpr int compression_level_default = 1;
 // time spent on decoding at every restore is worth more than the room.
 constexpr unsigned worthwhile_saving_shift = 5;
 
+// Blobs above this are judged by samples from all over them before they are compressed whole.
+constexpr std::size_t sampled_bytes_min = std::size_t{256} << 10;
+constexpr std::size_t sample_bytes = std::size_t{8} << 10;
+constexpr std::size_t sample_count = 8;
+
 // One reusable compression context. One thread at a time; make one per worker thread.
 class Compressor {
  public:
@@ -27,10 +32,14 @@ class Compressor {
 
   // Appends one frame holding `plain` to `out`; how many bytes were appended.
   Result<std::size_t> append_frame(ByteView plain, Bytes& out);
-  // As append_frame, but appends nothing and yields nothing when that is not worth it.
+  // As append_frame, but appends nothing and yields nothing when that is not worth it. Of a long
+  // blob (above sampled_bytes_min) samples are tried first, so that what does not compress costs
+  // next to nothing.
   Result<std::optional<std::size_t>> append_frame_if_worthwhile(ByteView plain, Bytes& out);
 
  private:
+  Result<bool> samples_shrink(ByteView plain, Bytes& out);
+
   struct Zstd;
   std::unique_ptr<Zstd> zstd_;
 };

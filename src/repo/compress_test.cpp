@@ -100,6 +100,29 @@ TEST_CASE("every truncation of a frame is corrupt, and the context works on afte
   CHECK(decompressor.decompress(frame, 1 << 20).value() == plain);
 }
 
+TEST_CASE("a long blob is compressed whole when a part of it shrinks, and else left alone") {
+  Compressor compressor;
+  Decompressor decompressor;
+  Bytes out;
+  Bytes blob = random_bytes(std::size_t{2} << 20, 5);
+  CHECK(!compressor.append_frame_if_worthwhile(blob, out).value().has_value());
+  CHECK(out.empty());
+
+  const Bytes text = repetitive_bytes(std::size_t{512} << 10);
+  for (const std::size_t at : {std::size_t{0}, std::size_t{700'000}, blob.size() - text.size()}) {
+    CAPTURE(at);
+    Bytes mixed = blob;
+    std::copy(text.begin(), text.end(), mixed.begin() + static_cast<std::ptrdiff_t>(at));
+    out.clear();
+    const auto written = compressor.append_frame_if_worthwhile(mixed, out).value();
+    REQUIRE(written.has_value());
+    CHECK(*written < mixed.size() * 4 / 5);
+    Bytes again(mixed.size());
+    REQUIRE(decompressor.decompress_into(out, again).has_value());
+    CHECK(again == mixed);
+  }
+}
+
 TEST_CASE("frames with a checksum and without a content size are read") {
   Decompressor decompressor;
   const auto plain = decompressor.decompress(frame_with_checksum, 100);
