@@ -40,7 +40,7 @@ void add_commands(CommandLine& line) {
   add_verify(line);
   add_prune(line);
   add_key(line);
-  // add_repair(line);
+  add_repair(line);
   add_doctor(line);
   add_version(line);
 }
