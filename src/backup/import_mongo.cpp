@@ -79,6 +79,11 @@ class WindowStream final : public dataset::DocumentStream {
   oplog::BaseWindow window_;
 };
 
+// What prune reads: from where on a base needs entries, up to where segments hold them.
+std::string moment_tag(std::string_view name, oplog::Timestamp at) {
+  return fmt::format("{}={}.{}", name, at.seconds, at.ordinal);
+}
+
 // A dump with an oplog was copied between its first and its last entry.
 Result<std::optional<oplog::BaseWindow>> window_of(dataset::DumpReader& dump) {
   if (dump.facts().window || !dump.facts().has_oplog) return dump.facts().window;
@@ -288,6 +293,8 @@ class MongoImport {
         make_snapshot(fmt::format("/mongodb/{}/segments", options_.dataset), dataset::segments_tag);
     snapshot.tree = TRY(segments_tree_.save(writer_));
     snapshot.summary = make_summary(segments_tree_);
+    snapshot.tags.push_back(moment_tag("from", new_segments_.front().first.ts));
+    snapshot.tags.push_back(moment_tag("to", new_segments_.back().last.ts));
     result_.segments_snapshot = TRY(writer_.publish_snapshot(snapshot));
     return {};
   }
@@ -297,6 +304,7 @@ class MongoImport {
         make_snapshot(fmt::format("/mongodb/{}", options_.dataset), dataset::base_tag);
     snapshot.tree = TRY(tree_.save(writer_));
     snapshot.summary = make_summary(tree_);
+    if (result_.window) snapshot.tags.push_back(moment_tag("from", result_.window->first));
     result_.summary = *snapshot.summary;
     result_.snapshot = TRY(writer_.publish_snapshot(snapshot));
     return {};

@@ -136,19 +136,23 @@ std::string chunk_index_path(const MongoCollection& collection) {
   return ".holdfast/chunks/" + file_of(collection, ".bson");
 }
 
-bool MongoManifest::covers(std::string_view ns) const {
+Coverage::Coverage(const MongoManifest& manifest)
+    : scope_(manifest.scope), has_system_collections_(manifest.has_system_collections) {
+  for (const StoredCollection& stored : manifest.collections) {
+    databases_.insert(stored.facts.db);
+    namespaces_.insert(stored.facts.ns());
+  }
+}
+
+bool Coverage::covers(std::string_view ns) const {
+  if (namespaces_.contains(ns)) return true;
   const std::string_view db = ns.substr(0, ns.find('.'));
   const std::string_view name = ns.substr(std::min(ns.size(), db.size() + 1));
-  bool has_database = false;
-  for (const StoredCollection& stored : collections) {
-    if (stored.facts.db != db) continue;
-    if (stored.facts.name == name) return true;
-    has_database = true;
-  }
+  const bool has_database = databases_.contains(db);
   if (db == "local" || db == "config" || db.starts_with("__mdb_internal")) return false;
   if (db == "admin") return has_database && name != "system.keys";
-  if (scope == DumpScope::databases && !has_database) return false;
-  return has_system_collections || !name.starts_with("system.") || name == "system.js";
+  if (scope_ == DumpScope::databases && !has_database) return false;
+  return has_system_collections_ || !name.starts_with("system.") || name == "system.js";
 }
 
 std::string encode_window(const oplog::BaseWindow& window) {

@@ -1,6 +1,8 @@
 #pragma once
 // What a snapshot of a database says about itself in `.holdfast/manifest.json`, and where its files
 // are (docs/mongodump_format.md): the tree is a mongodump directory, our own notes lie beside it.
+#include <set>
+
 #include "bson/digest.hpp"
 #include "dataset/mongo_dump.hpp"
 
@@ -47,9 +49,20 @@ struct MongoManifest {
   bool has_system_collections = false;
   std::optional<oplog::BaseWindow> window = {};    // nothing: the dump does not tell its time
   std::vector<StoredCollection> collections = {};  // ascending by namespace
+};
 
-  // Would this base hold the namespace if it existed?
+// Would a base hold a namespace if it existed? Immutable.
+class Coverage {
+ public:
+  Coverage() = default;
+  explicit Coverage(const MongoManifest& manifest);
   bool covers(std::string_view ns) const;
+
+ private:
+  DumpScope scope_ = DumpScope::instance;
+  bool has_system_collections_ = false;
+  std::set<std::string, std::less<>> databases_;
+  std::set<std::string, std::less<>> namespaces_;
 };
 
 std::string encode_window(const oplog::BaseWindow& window);

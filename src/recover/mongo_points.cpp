@@ -71,9 +71,13 @@ std::vector<oplog::BaseWindow> MongoPoints::windows() const {
 }
 
 Result<Bytes> MongoPoints::load_segment(const oplog::SegmentFacts& facts) {
-  const auto found =
-      std::find_if(segments_.begin(), segments_.end(),
-                   [&](const dataset::StoredSegment& stored) { return stored.facts == facts; });
+  const auto from = std::lower_bound(segments_.begin(), segments_.end(), facts.first.ts,
+                                     [](const dataset::StoredSegment& stored, oplog::Timestamp ts) {
+                                       return stored.facts.first.ts < ts;
+                                     });
+  const auto found = std::find_if(from, segments_.end(), [&](const dataset::StoredSegment& stored) {
+    return stored.facts == facts;
+  });
   if (found == segments_.end())
     return fail(ErrorCode::not_found, dataset::segment_path(facts) + " is not recorded");
   return segment_files_.at(found->snapshot)

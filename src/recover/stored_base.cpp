@@ -51,6 +51,7 @@ Result<std::unique_ptr<StoredBase>> StoredBase::open(const repo::Repository& rep
   const Bytes json = TRY(base->files_.read(dataset::manifest_path, dataset::manifest_bytes_max)
                              .while_doing("reading snapshot " + stored.id.short_hex()));
   base->manifest_ = TRY(dataset::decode_manifest(as_text(json)));
+  base->coverage_ = dataset::Coverage(base->manifest_);
   return base;
 }
 

@@ -25,7 +25,7 @@ class StoredBase final : public oplog::BaseSource {
   Result<std::vector<oplog::CollectionFacts>> collections() override;
   Result<std::unique_ptr<oplog::DocumentReader>> documents(
       const oplog::CollectionFacts& collection) override;
-  bool covers(std::string_view ns) const override { return manifest_.covers(ns); }
+  bool covers(std::string_view ns) const override { return coverage_.covers(ns); }
 
   // Documents of any collection of the manifest, as they are stored.
   Result<std::unique_ptr<oplog::DocumentReader>> documents(
@@ -45,6 +45,7 @@ class StoredBase final : public oplog::BaseSource {
   repo::SnapshotFiles files_;
   repo::BlobReader reader_;
   dataset::MongoManifest manifest_;
+  dataset::Coverage coverage_;
 };
 
 }  // namespace holdfast::recover

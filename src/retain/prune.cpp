@@ -8,6 +8,7 @@
 
 #include "repo/layout.hpp"
 #include "retain/index_edit.hpp"
+#include "retain/needed_segments.hpp"
 #include "retain/repack.hpp"
 
 namespace holdfast::retain {
@@ -114,15 +115,17 @@ Result<void> Pruning::decide_snapshots() {
     auto decisions = decide(group, options_.policy, now);
     const bool keeps_any = std::ranges::any_of(
         decisions, [](const Decision& decision) { return decision.fate == Fate::keep; });
-    if (!keeps_any && options_.remove_all == PruneOptions::RemoveAll::refuse)
+    const bool may_go = keeps_any || is_segments_group(group);
+    if (!may_go && options_.remove_all == PruneOptions::RemoveAll::refuse)
       return fail(ErrorCode::refused,
                   fmt::format("the policy keeps none of the {} snapshots of {} on {}",
                               decisions.size(), fmt::join(group.paths, ", "), group.hostname));
-    for (auto& decision : decisions) {
-      known_snapshots_.insert(decision.snapshot.id);
-      if (decision.fate == Fate::keep) kept_.push_back(decision.snapshot);
-      result_.plan.snapshots.push_back(std::move(decision));
-    }
+    for (auto& decision : decisions) result_.plan.snapshots.push_back(std::move(decision));
+  }
+  keep_needed_segments(result_.plan.snapshots);
+  for (const auto& decision : result_.plan.snapshots) {
+    known_snapshots_.insert(decision.snapshot.id);
+    if (decision.fate == Fate::keep) kept_.push_back(decision.snapshot);
   }
   return {};
 }
