@@ -6,15 +6,18 @@ exported dump with a recorded state.
 Prints shell assignments about the disaster (`disaster`), or the comparison (`compare`).
 """
 import argparse
+import collections
 import hashlib
 import json
 import pathlib
+import re
 import struct
 import sys
 import time
 
 SECONDS_AFTER = 60
 DELETES_PER_SECOND = 1200
+UPDATED_OBJECT_ID = re.compile(rb"\x03o2\x00.{4}\x07_id\x00(.{12})", re.S)
 
 
 def documents(dump):
@@ -74,7 +77,9 @@ def disaster(history, namespace, output):
             out.write(delete_entry(namespace, uuid, identity(document), first + seconds,
                                    ordinal + 1))
     last = first + (len(lost) - 1) // DELETES_PER_SECOND
-    chosen = next(d for d in lost if d[4] == 0x07)  # an ObjectId is easy to type
+    # One with a history, and with an ObjectId, which is easy to type.
+    updates = collections.Counter(UPDATED_OBJECT_ID.findall((history / "oplog.bson").read_bytes()))
+    chosen = max((d for d in lost if d[4] == 0x07), key=lambda d: updates[identity(d)[5:]])
     print(f"lost_count={len(lost)}")
     print(f"lost_id={identity(chosen)[5:].hex()}")
     print(f"first_delete={first}")
@@ -85,12 +90,10 @@ def disaster(history, namespace, output):
     print(f"after_iso={time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(last))}")
 
 
-def file_of(namespace):
-    """Where mongodump's layout keeps a namespace."""
-    database, collection = namespace.split(".", 1)
-    for letter, escape in (("%", "%25"), ("/", "%2F"), ("\\", "%5C")):
-        collection = collection.replace(letter, escape)
-    return pathlib.Path(database, collection)
+def metadata_files(directory):
+    """{namespace: its metadata file}; names of files are escaped, the text inside is not."""
+    return {f"{path.parent.name}.{json.loads(path.read_text())['collectionName']}": path
+            for path in directory.glob("*/*.metadata.json")}
 
 
 def description(metadata):
@@ -102,27 +105,26 @@ def description(metadata):
 def compare(got, history):
     """An export against the last recorded state: digests and counts, then options and indexes."""
     moment = json.loads((history / "expected.json").read_text())[-1]
-    differences, total, collections = [], 0, 0
-    for namespace, recorded in moment["namespaces"].items():
-        name = file_of(namespace)
-        metadata = pathlib.Path(f"{name}.metadata.json")
-        ours, theirs = got / metadata, history / "expected" / str(moment["k"]) / metadata
-        if not ours.exists() or description(ours) != description(theirs):
+    ours, theirs = metadata_files(got), metadata_files(history / "expected" / str(moment["k"]))
+    differences = [f"{name}: only on one side" for name in sorted(ours.keys() ^ theirs.keys())]
+    total, count_of_collections = 0, 0
+    for namespace in sorted(ours.keys() & theirs.keys()):
+        metadata = ours[namespace]
+        if description(metadata) != description(theirs[namespace]):
             differences.append(f"{namespace}: options, indexes or UUID differ")
+        recorded = moment["namespaces"][namespace]
         if recorded["type"] != "collection":
             continue
-        dump = (got / f"{name}.bson").read_bytes() if (got / f"{name}.bson").exists() else b""
-        digest = hashlib.md5(dump).hexdigest()
-        if digest != recorded["md5"]:
-            differences.append(f"{namespace}: md5 {digest}, recorded {recorded['md5']}")
-        total += recorded["count"]
-        collections += 1
-    found = {path.relative_to(got) for path in got.rglob("*.metadata.json")}
-    wanted = {pathlib.Path(f"{file_of(name)}.metadata.json") for name in moment["namespaces"]}
-    differences += [f"{path}: was not recorded" for path in sorted(found - wanted)]
+        dump = metadata.with_name(metadata.name.replace(".metadata.json", ".bson")).read_bytes()
+        digest, count = hashlib.md5(dump).hexdigest(), sum(1 for _ in documents(dump))
+        if (digest, count) != (recorded["md5"], recorded["count"]):
+            differences.append(f"{namespace}: {count} documents, md5 {digest}; recorded "
+                               f"{recorded['count']}, {recorded['md5']}")
+        total += count
+        count_of_collections += 1
     print("\n".join(differences), end="\n" if differences else "", file=sys.stderr)
-    print(f"{collections} collections, {total} documents")
-    return 1 if differences or not collections else 0
+    print(f"{count_of_collections} collections, {total} documents")
+    return 1 if differences or not count_of_collections else 0
 
 
 def main():
