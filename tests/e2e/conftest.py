@@ -41,7 +41,7 @@ class Finished:
         return json.loads(self.stdout)
 
     def lines(self):
-        return [json.loads(line) for line in self.stdout.splitlines()]
+        return [json.loads(line) for line in self.stdout.split("\n") if line]
 
 
 class Holdfast:
