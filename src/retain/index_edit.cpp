@@ -24,7 +24,6 @@ class Editor {
     }
     TRY(close(live_));
     TRY(close(marked_));
-    TRY(repository_.store().sync());
     TRY(edit_.may_go_on());
     for (const auto& id : replaced_)
       if (!written_.contains(id)) TRY(repository_.store().remove(object_name(id)));
@@ -78,7 +77,7 @@ class Editor {
 
   Result<void> close(repo::IndexEncoder& encoder) {
     if (encoder.pack_count() == 0) return {};
-    const auto id = TRY(repository_.save_index(encoder.finish(), store::Durability::at_sync));
+    const auto id = TRY(repository_.save_index(encoder.finish(), store::Durability::immediate));
     written_.insert(id);
     return {};
   }

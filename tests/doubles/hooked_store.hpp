@@ -1,5 +1,6 @@
 #pragma once
-// A store that lets a test act at a chosen moment: right before something is removed or put.
+// A borrowed store that lets a test act at a chosen moment: right before something is removed or
+// put.
 #include <functional>
 
 #include "store/store.hpp"
