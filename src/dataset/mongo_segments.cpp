@@ -153,7 +153,6 @@ Result<void> SegmentIntake::leave_passed_segments(const oplog::OpTime& time) {
 
 Result<void> SegmentIntake::enter(std::size_t segment) {
   passage_.emplace();
-  passage_->segment = segment;
   passage_->bytes = TRY(load_(stored_[segment]));
   const auto& facts = stored_[segment].facts;
   if (oplog::hash_of(passage_->bytes) != facts.content)

@@ -58,7 +58,6 @@ class SegmentIntake {
  private:
   // A stored segment that the stream is passing through.
   struct Passage {
-    std::size_t segment;  // zero: made by emplace() (clang 16 wants no initialiser here)
     Bytes bytes;
     std::unique_ptr<BsonBytes> entries;
     std::optional<ByteView> head;  // next stored entry
