@@ -256,8 +256,11 @@ Result<void> Writer::Impl::pack_stored(const PackId& id, const std::vector<Packe
 
 Result<bool> Writer::Impl::reuse(const BlobHandle& handle) {
   if (is_known(handle)) return true;
-  MutexLock lock(mutex_);
-  return claimed_.contains(handle);
+  {
+    MutexLock lock(mutex_);
+    if (claimed_.contains(handle)) return true;
+  }
+  return is_known(handle);  // its pack may have been stored between the two
 }
 
 Result<WriterTotals> Writer::Impl::finish() {

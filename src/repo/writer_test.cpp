@@ -156,8 +156,8 @@ TEST_CASE("packs are filled up to their limit and leftovers merged") {
   }
   CHECK_MESSAGE(small <= 2, "only what was open at the end may be small");
 
-  for (const int at : {1, 2})
-    REQUIRE(writer.save(BlobType::data, random_bytes(5000U + at, 500)).has_value());
+  for (const unsigned at : {1U, 2U})
+    REQUIRE(writer.save(BlobType::data, random_bytes(5000 + at, 500)).has_value());
   const auto before = writer.totals().packs;
   CHECK_MESSAGE(writer.finish().value().packs == before + 1, "two small leftovers are one pack");
   check_packs(world, repository);
