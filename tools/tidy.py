@@ -216,6 +216,9 @@ class Tidy:
                 self.say(file, number, "trailing white space; remove it")
             if file.endswith((".cpp", ".hpp", ".py")) and len(line) > LINE_MAX:
                 self.say(file, number, f"line of {len(line)} columns; break it at {LINE_MAX}")
+            for cited in re.findall(r"(?<![\w/])docs/[\w/-]+\.md", line):
+                if cited not in self.texts and not file.endswith("_test.py"):
+                    self.say(file, number, f"{cited} does not exist; name the document meant")
             if file in self.code and UNFINISHED.search(line):
                 self.say(file, number, "an unfinished note; finish it, or name an issue: TODO(#12)")
             if not file.startswith("tools/tidy") and ONE_MACHINE.search(line):

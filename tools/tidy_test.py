@@ -156,6 +156,7 @@ def test_stray_characters_machine_paths_and_unfinished_notes(tmp_path):
     only(code(tmp_path, "// a\u200bb\n"), "U+200B")
     only(code(tmp_path, "// see ../sha" + "red/x\n"), "one machine")
     only(code(tmp_path, "// TO" + "DO later\n"), "unfinished")
+    only(code(tmp_path, "// docs/absent.md A1\n"), "docs/absent.md does not exist")
     only(findings(tmp_path / "h", {
         "src/repo/a.hpp": "#pragma once\nint x;\n",
         "src/repo/b.hpp": HEADER,
