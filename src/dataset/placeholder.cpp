@@ -1,1 +1,0 @@
-// Placeholder so that the library exists before its first source file.
