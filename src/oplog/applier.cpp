@@ -253,7 +253,8 @@ Result<void> Applier::unknown_target(const Entry& entry, Strictness strictness) 
   return {};
 }
 
-// What the base already holds is not applied again; a fuzzy base needs all from its beginning.
+// What the base already holds is not applied again; a fuzzy base needs all from its beginning, also
+// what became visible only by an entry after it.
 bool Applier::is_in_range(const OrderKey& order) const {
   switch (options_.window.kind) {
     case BaseKind::exact:
@@ -261,7 +262,7 @@ bool Applier::is_in_range(const OrderKey& order) const {
     case BaseKind::file_copy:
       return order.entry > options_.window.last;
     case BaseKind::fuzzy:
-      return order.effective >= options_.window.first;
+      return order.entry >= options_.window.first;
   }
   return true;
 }

@@ -1,13 +1,12 @@
 #pragma once
 // Folds the operations of one document, whose state before them is not known, into fewer
-// (docs/oplog_format.md 6.2). What the first operation expects of the document is kept, so that
-// anomalies are found all the same.
+// (docs/oplog_format.md 6.2): from the first one that decides the document alone, what follows is
+// applied to it at once. What stands before stays as it is, and what the deciding operation expects
+// of the document is kept, so that every anomaly is found as without folding.
 #include "oplog/document_state.hpp"
 #include "oplog/op_stream.hpp"
 
 namespace holdfast::oplog {
-
-constexpr std::size_t pending_bytes_max = 1024 * 1024;
 
 // One thread. start(first), add(next)..., end().
 class GroupFold {
@@ -20,17 +19,10 @@ class GroupFold {
   Result<void> end();
 
  private:
-  Result<void> decide(const OpRecord& op);
-  Result<void> hold(const OpRecord& op);
-  Result<void> write_pending();
-
   DocumentState& state_;
   RunWriter& to_;
   Bytes key_;
-  Bytes pending_;  // encoded operations before the first absolute one
-  bool is_pending_strict_ = true;
-  bool is_pending_empty_ = true;
-  bool is_decided_ = false;  // an absolute operation was seen: `state_` is the document
+  bool is_decided_ = false;  // `state_` is the document
   OpRecord result_;
 };
 

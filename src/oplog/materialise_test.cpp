@@ -181,6 +181,19 @@ TEST_CASE("A snapshot holds what committed at or before its moment, whatever the
   CHECK(error_at(copied, entries, 103).code == ErrorCode::anomaly);  // it would insert 2 again
 }
 
+TEST_CASE("A copy may miss what was prepared before it began and committed while it ran") {
+  auto state = fuzzy_between(100, 110);
+  add_collection(state, "shop.a", 'A', {});
+  const std::vector<Bytes> entries = {
+      piece(97, 'S', 4, 0,
+            R"({"applyOps":[)" + inner("i", "shop.a", 'A', R"("o":{"_id":2,"x":1})") +
+                R"(],"prepare":true})"),
+      piece(103, 'S', 4, 97,
+            R"({"commitTransaction":1,"commitTimestamp":{"$timestamp":{"t":98,"i":1}}})"),
+      noop(110)};
+  CHECK(documents_at(state, entries, 110) == R"({"_id":2,"x":1})");
+}
+
 TEST_CASE("What can not be interpreted is refused from its ts on, with the raw entry") {
   const std::vector<std::pair<Bytes, std::string>> strange = {
       {command(103, "shop", 0, R"({"newCommand":1})"), "newCommand"},
