@@ -61,6 +61,13 @@ bool is_truthy(const Bytes& options, std::string_view field) {
   return value->type == bson::Type::document || (number && *number != 0);
 }
 
+// The users of one database are kept under these names, which mongodump does not escape. Only the
+// whole name counts: what merely begins so may hold slashes.
+bool is_kept_name(std::string_view collection) {
+  return collection == "$admin.system.users" || collection == "$admin.system.roles" ||
+         collection == "$admin.system.version";
+}
+
 }  // namespace
 
 bool MongoCollection::is_capped() const {
@@ -121,8 +128,7 @@ Result<void> read_metadata(std::string_view json, MongoCollection& collection) {
 }
 
 std::string file_stem_of(std::string_view collection) {
-  // The users of one database are kept under this name, which mongodump does not escape.
-  if (collection.starts_with("$admin.system.")) return std::string(collection);
+  if (is_kept_name(collection)) return std::string(collection);
   std::string stem;
   for (const char symbol : collection) {
     if (is_plain(symbol))

@@ -229,6 +229,13 @@ TEST_CASE("file names of collections are escaped as mongodump does and shortened
   CHECK(stem.substr(0, 211) == std::string(208, 'a') + "%24");
 }
 
+TEST_CASE("names that only begin like the kept ones are escaped, so none leaves its directory") {
+  CHECK(file_stem_of("$admin.system.users") == "$admin.system.users");
+  CHECK(file_stem_of("$admin.system.roles") == "$admin.system.roles");
+  CHECK(file_stem_of("$admin.system.x/../../../evil") == "%24admin.system.x%2F..%2F..%2F..%2Fevil");
+  CHECK(file_stem_of("$admin.system." + std::string(300, 'x')).size() <= 255);
+}
+
 TEST_CASE("metadata that is not mongodump's is refused") {
   MongoCollection collection;
   CHECK_FALSE(read_metadata("[]", collection).has_value());
