@@ -51,7 +51,7 @@ class RunStream final : public OpStream {
     if (left >= bytes) return {};
     if (bytes - left > section_.bytes)
       return fail(ErrorCode::io, "a spilled run is damaged: an operation reaches beyond its end");
-    std::memmove(buffer_.data(), buffer_.data() + at_, left);
+    if (left > 0) std::memmove(buffer_.data(), buffer_.data() + at_, left);
     at_ = 0;
     buffer_.resize(std::max({buffer_.size(), buffer_bytes_, bytes}));
     const auto more =

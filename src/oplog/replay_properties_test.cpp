@@ -12,23 +12,56 @@ namespace {
 using test::StoredState;
 
 // A document as a tree: the model, independent of the code under test.
+struct Member;
 struct Node {
   enum class Kind : std::uint8_t { number, text, flag, object, array } kind = Kind::number;
   std::int64_t number = 0;
-  std::vector<std::pair<std::string, Node>> members;
+  std::vector<Member> members;
 
-  static Node of(std::int64_t number) { return {Kind::number, number, {}}; }
-  static Node empty(Kind kind) { return {kind, 0, {}}; }
-  Node* find(const std::string& name) {
-    for (auto& [other, node] : members)
-      if (other == name) return &node;
-    return nullptr;
-  }
-  void add(const std::string& name, Node node) { members.emplace_back(name, std::move(node)); }
-  bool erase(const std::string& name) {
-    return std::erase_if(members, [&](const auto& member) { return member.first == name; }) > 0;
-  }
+  static Node of(std::int64_t number);
+  static Node flag(bool value);
+  static Node text(std::int64_t length);
+  static Node empty(Kind kind);
+  Node* find(const std::string& name);
+  void add(const std::string& name, Node node);
+  void erase(const std::string& name);
 };
+struct Member {
+  std::string name;
+  Node node;
+};
+
+Node Node::of(std::int64_t number) {
+  Node node;
+  node.number = number;
+  return node;
+}
+Node Node::flag(bool value) {
+  Node node = of(value ? 1 : 0);
+  node.kind = Kind::flag;
+  return node;
+}
+Node Node::text(std::int64_t length) {
+  Node node = of(length);
+  node.kind = Kind::text;
+  return node;
+}
+Node Node::empty(Kind kind) {
+  Node node;
+  node.kind = kind;
+  return node;
+}
+Node* Node::find(const std::string& name) {
+  for (auto& member : members)
+    if (member.name == name) return &member.node;
+  return nullptr;
+}
+void Node::add(const std::string& name, Node node) {
+  members.push_back({name, std::move(node)});
+}
+void Node::erase(const std::string& name) {
+  std::erase_if(members, [&](const Member& member) { return member.name == name; });
+}
 
 void write(const Node& node, const std::string& name, bson::Builder& to);
 
@@ -73,7 +106,7 @@ class Chance {
   Node value(int depth) {
     const auto kind = below(depth > 2 ? 2 : 4);
     if (kind == 0) return Node::of(static_cast<std::int64_t>(below(100)));
-    if (kind == 1) return {Node::Kind::text, static_cast<std::int64_t>(below(30)), {}};
+    if (kind == 1) return Node::text(static_cast<std::int64_t>(below(30)));
     Node node = Node::empty(kind == 2 ? Node::Kind::object : Node::Kind::array);
     for (auto count = below(4); count > 0; --count) {
       const auto member = name();
@@ -88,8 +121,7 @@ class Chance {
 };
 
 // Sections in the order of the grammar; empty ones are left out.
-Node diff_of(Node removed, Node updated, Node inserted,
-             std::vector<std::pair<std::string, Node>> subs) {
+Node diff_of(Node removed, Node updated, Node inserted, std::vector<Member> subs) {
   Node diff = Node::empty(Node::Kind::object);
   if (!removed.members.empty()) diff.add("d", std::move(removed));
   if (!updated.members.empty()) diff.add("u", std::move(updated));
@@ -104,7 +136,7 @@ Node change_object(Node& object, Chance& chance) {
   Node removed = Node::empty(Node::Kind::object);
   Node updated = removed;
   Node inserted = removed;
-  std::vector<std::pair<std::string, Node>> subs;
+  std::vector<Member> subs;
   for (char letter = 'a'; letter < 'g'; ++letter) {
     const std::string name(1, letter);
     if (!chance.one_in(3)) continue;
@@ -115,10 +147,10 @@ Node change_object(Node& object, Chance& chance) {
       inserted.add(name, value);
     } else if (chance.one_in(4)) {
       object.erase(name);
-      removed.add(name, {Node::Kind::flag, 0, {}});
+      removed.add(name, Node::flag(false));
     } else if (field->kind >= Node::Kind::object && !chance.one_in(3)) {
       Node sub = change(*field, chance);
-      if (!sub.members.empty()) subs.emplace_back(name, std::move(sub));
+      if (!sub.members.empty()) subs.push_back({name, std::move(sub)});
     } else {
       *field = chance.value(1);
       updated.add(name, *field);
@@ -129,25 +161,25 @@ Node change_object(Node& object, Chance& chance) {
 
 Node change_array(Node& array, Chance& chance) {
   Node diff = Node::empty(Node::Kind::object);
-  diff.add("a", {Node::Kind::flag, 1, {}});
+  diff.add("a", Node::flag(true));
   if (!array.members.empty() && chance.one_in(4)) array.members.pop_back();
   const std::size_t kept = array.members.size();
   Node length = Node::empty(Node::Kind::object);
-  std::vector<std::pair<std::string, Node>> changes;
+  std::vector<Member> changes;
   for (std::size_t at = 0; at < kept; ++at) {
     if (!chance.one_in(3)) continue;
-    Node& item = array.members[at].second;
+    Node& item = array.members[at].node;
     if (item.kind >= Node::Kind::object) {
       Node sub = change(item, chance);
-      if (!sub.members.empty()) changes.emplace_back("s" + std::to_string(at), std::move(sub));
+      if (!sub.members.empty()) changes.push_back({"s" + std::to_string(at), std::move(sub)});
     } else {
       item = chance.value(2);
-      changes.emplace_back("u" + std::to_string(at), item);
+      changes.push_back({"u" + std::to_string(at), item});
     }
   }
   if (chance.one_in(2)) {
     array.add("", chance.value(2));
-    changes.emplace_back("u" + std::to_string(kept), array.members.back().second);
+    changes.push_back({"u" + std::to_string(kept), array.members.back().node});
   }
   diff.number = static_cast<std::int64_t>(array.members.size());  // written as `l`
   for (auto& [name, node] : changes) diff.add(name, std::move(node));
@@ -160,8 +192,8 @@ Node change(Node& node, Chance& chance) {
 
 // Array deltas carry their length as an int32, which the model does not know.
 void write_diff(const Node& diff, bson::Builder& to) {
-  const bool is_array = !diff.members.empty() && diff.members.front().first == "a" &&
-                        diff.members.front().second.kind == Node::Kind::flag;
+  const bool is_array = !diff.members.empty() && diff.members.front().name == "a" &&
+                        diff.members.front().node.kind == Node::Kind::flag;
   for (const auto& [name, member] : diff.members) {
     const bool is_sub = name.starts_with("s") && member.kind == Node::Kind::object;
     if (!is_sub) {
