@@ -113,6 +113,13 @@ class MongoImport {
     result_.window = TRY(window_of(dump_));
     result_.notes = dump_.facts().notes;
     TRY(take_oplog(recorded));
+    // An oplog alone says nothing about what was there before it: it makes no base.
+    if (dump_.collections().empty()) {
+      result_.window.reset();
+      result_.notes.emplace_back("there was only an oplog: it was recorded, and no base was made");
+      TRY(publish_segments());
+      return std::move(result_);
+    }
     TRY(store_base());
     TRY(publish_segments());
     note_recoverable(recorded);

@@ -34,7 +34,7 @@ struct ImportedCollection {
 };
 
 struct MongoImportResult {
-  repo::SnapshotId snapshot;                          // the base
+  std::optional<repo::SnapshotId> snapshot;           // the base; none: there was only an oplog
   std::optional<repo::SnapshotId> segments_snapshot;  // none: no new oplog entries
   std::optional<oplog::BaseWindow> window;
   std::vector<ImportedCollection> collections;  // ascending by namespace

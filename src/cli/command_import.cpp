@@ -36,11 +36,11 @@ nlohmann::ordered_json as_json(const std::string& dataset,
   auto collections = nlohmann::ordered_json::array();
   for (const auto& collection : result.collections) collections.push_back(as_json(collection));
   nlohmann::ordered_json document{{"dataset", dataset},
-                                  {"snapshot_id", result.snapshot.hex()},
                                   {"collections", collections},
                                   {"data_added", result.summary.data_added},
                                   {"data_added_packed", result.summary.data_added_packed},
                                   {"notes", result.notes}};
+  if (result.snapshot) document["snapshot_id"] = result.snapshot->hex();
   if (result.oplog) document["oplog"] = as_json(*result.oplog);
   if (result.recoverable_from)
     document["recoverable_from"] = moment_as_json(*result.recoverable_from);
@@ -51,10 +51,11 @@ nlohmann::ordered_json as_json(const std::string& dataset,
 void print_text(const std::string& dataset, const backup::MongoImportResult& result) {
   std::uint64_t documents = 0;
   for (const auto& collection : result.collections) documents += collection.count;
-  print(fmt::format("{}  snapshot {}  {} collections, {} documents  {} added ({} stored)\n",
-                    dataset, result.snapshot.short_hex(), result.collections.size(), documents,
-                    format_bytes(result.summary.data_added),
-                    format_bytes(result.summary.data_added_packed)));
+  if (result.snapshot)
+    print(fmt::format("{}  snapshot {}  {} collections, {} documents  {} added ({} stored)\n",
+                      dataset, result.snapshot->short_hex(), result.collections.size(), documents,
+                      format_bytes(result.summary.data_added),
+                      format_bytes(result.summary.data_added_packed)));
   if (result.oplog)
     print(fmt::format("oplog  {} entries, {} new in {} segments\n", result.oplog->entry_count,
                       result.oplog->new_count, result.oplog->new_segment_count));
@@ -62,7 +63,7 @@ void print_text(const std::string& dataset, const backup::MongoImportResult& res
     print(fmt::format("recoverable  every moment from {} to {}\n",
                       recover::describe(*result.recoverable_from),
                       recover::describe(*result.recoverable_to)));
-  else
+  else if (result.snapshot && !result.window)
     print("recoverable  as it was dumped; the dump has no time in the oplog\n");
 }
 

@@ -248,6 +248,29 @@ TEST_CASE("every recorded moment comes out of the fuzzy base and of an exact one
   }
 }
 
+TEST_CASE("an oplog alone continues what is recorded and makes no base") {
+  const UnpackedCorpus corpus("delta-1");
+  MemoryRepository memory;
+  auto repository = memory.open_indexed();
+  const Bytes all = file_bytes(corpus.root() / "oplog.bson");
+  const ScratchDirectory scratch;
+  fs::create_directory(scratch.path() / "later");
+  // A first part that holds the base's window, and all of it.
+  const auto documents = test::load_documents(corpus.root() / "oplog.bson");
+  Bytes part;
+  for (std::size_t at = 0; at < documents.size() / 2; ++at) append(part, documents[at]);
+  REQUIRE(write_file_atomically(scratch.path() / "part.bson", part).has_value());
+  REQUIRE(write_file_atomically(scratch.path() / "later" / "oplog.bson", all).has_value());
+  const auto first =
+      take_in(repository, "shop", corpus.root() / "base", scratch.path() / "part.bson");
+  const auto later = take_in(repository, "shop", scratch.path() / "later");
+  CHECK_FALSE(later.snapshot.has_value());
+  CHECK(later.oplog->known_count == documents.size() / 2);
+  CHECK(later.oplog->gaps.empty());
+  export_and_compare(repository, corpus.root(), moments_of(corpus.root()).back(),
+                     FieldOrder::exact);
+}
+
 TEST_CASE("a moment that can not be recovered is refused with the nearest ones") {
   const UnpackedCorpus corpus("delta-1");
   MemoryRepository memory;
