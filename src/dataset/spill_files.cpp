@@ -1,11 +1,8 @@
 #include "dataset/spill_files.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include "dataset/temp_file.hpp"
 
 namespace holdfast::dataset {
 
@@ -36,10 +33,7 @@ class FileRun final : public oplog::SpillRun {
 }  // namespace
 
 Result<std::unique_ptr<oplog::SpillRun>> SpillFiles::create() {
-  std::string name = (directory_ / "holdfast-spill-XXXXXX").string();
-  Fd file(::mkostemp(name.data(), O_CLOEXEC));
-  if (!file.is_open()) return fail_errno("create " + name, errno);
-  if (::unlink(name.c_str()) != 0) return fail_errno("unlink " + name, errno);
+  auto file = TRY(make_temp_file(directory_));
   return std::make_unique<FileRun>(std::move(file));
 }
 

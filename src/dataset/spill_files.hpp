@@ -1,6 +1,5 @@
 #pragma once
-// Temporary space for sorting (oplog/spill.hpp) in files without a name: unlinked as soon as they
-// exist, so nothing is left behind however we end.
+// Temporary space for sorting (oplog/spill.hpp) in files without a name (temp_file.hpp).
 #include <filesystem>
 
 #include "base/file.hpp"
