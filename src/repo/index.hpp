@@ -2,10 +2,11 @@
 // The index in memory: in which packs a blob is (docs/repository_format.md A7).
 //
 // Blobs stand in runs, files of fixed-size records sorted by id and mapped into memory (see
-// index_run.hpp): 24 bytes a blob are searched, and the other 24 bytes of its id are touched only
-// when the first eight match. What the repository's index files said at loading is one such run
-// (a cache file, see index_cache.hpp, or a temporary one); blobs of packs stored since then collect
-// in a small table that becomes a run of its own when it is full.
+// index_run.hpp): 24 bytes a blob are searched in memory, and the other 24 bytes of its id are read
+// only when the first eight match. What the repository's index files said at loading is one such
+// run (a cache file, see index_cache.hpp, or a temporary one); blobs of packs stored since then
+// collect in a small table that becomes a run of its own when it is full.
+#include <atomic>
 #include <memory>
 #include <unordered_map>
 
@@ -52,7 +53,8 @@ class Index {
   std::vector<IndexedBlob> find_all(const BlobHandle& handle) const;
 
   std::uint64_t loaded_count() const { return loaded_.run.size(); }
-  IndexedBlob at(std::uint64_t position) const;  // REQUIRES: position < loaded_count()
+  // Meant for reading in order. REQUIRES: position < loaded_count().
+  IndexedBlob at(std::uint64_t position) const;
   // Where the loaded copies of a blob stand, marked ones included; count 0: there are none.
   using PositionRange = IndexRun::Range;
   PositionRange positions_of(const BlobHandle& handle) const { return loaded_.run.find(handle); }
@@ -79,6 +81,7 @@ class Index {
   bool is_live(const IndexedBlob& blob) const;
 
   const LoadedIndex loaded_;
+  mutable std::atomic<std::uint64_t> rows_read_{0};
   const std::filesystem::path scratch_;
   mutable Mutex mutex_;
   // Each run is more than twice as long as the next one, so there are few.

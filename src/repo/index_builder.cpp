@@ -8,6 +8,8 @@
 namespace holdfast::repo {
 namespace {
 
+constexpr std::uint64_t rows_dropped_at_once = 16384;
+
 // Where a merge stands in one of its runs.
 struct Cursor {
   const IndexRun* run = nullptr;
@@ -17,7 +19,13 @@ struct Cursor {
   bool advance() {
     if (next >= run->size()) return false;
     row = run->row(next++);
+    if (next % rows_dropped_at_once == 0) drop(next - rows_dropped_at_once);
     return true;
+  }
+  // What was merged is not needed in memory any more.
+  void drop(std::uint64_t first) const {
+    run->drop_records(first, next - first);
+    run->drop_suffixes(first, next - first);
   }
 };
 struct LaterFirst {
@@ -46,35 +54,37 @@ std::span<const T> array_at(const Mapping& mapping, std::uint64_t offset, std::u
   return {reinterpret_cast<const T*>(mapping.view().data() + offset), count};
 }
 
-Result<MappedRun> map_run(const Fd& file, std::uint64_t suffixes_offset, std::uint64_t count) {
+Result<MappedRun> map_run(Fd file, std::uint64_t suffixes_offset, std::uint64_t count) {
   MappedRun result;
   if (count == 0) return result;
   result.mapping = TRY(Mapping::make(file, suffixes_offset + count * sizeof(IdSuffix)));
-  result.run = IndexRun(array_at<IndexRecord>(result.mapping, 0, count),
-                        array_at<IdSuffix>(result.mapping, suffixes_offset, count));
+  result.run =
+      IndexRun(array_at<IndexRecord>(result.mapping, 0, count),
+               array_at<IdSuffix>(result.mapping, suffixes_offset, count), file, suffixes_offset);
+  result.file = std::move(file);
   return result;
 }
 
 }  // namespace
 
 Result<MappedRun> make_run(const std::filesystem::path& scratch, std::span<const IndexRow> sorted) {
-  const auto file = TRY(make_unnamed_file(scratch));
+  auto file = TRY(make_unnamed_file(scratch));
   const auto suffixes_offset = sorted.size() * sizeof(IndexRecord);
   RowWriter rows(file, 0, suffixes_offset);
   for (const auto& row : sorted) TRY(rows.add(row));
   TRY(rows.flush());
-  return map_run(file, suffixes_offset, rows.count());
+  return map_run(std::move(file), suffixes_offset, rows.count());
 }
 
 Result<MappedRun> merge_runs(const std::filesystem::path& scratch, std::span<const IndexRun> runs) {
   std::uint64_t rows_max = 0;
   for (const auto& run : runs) rows_max += run.size();
-  const auto file = TRY(make_unnamed_file(scratch));
+  auto file = TRY(make_unnamed_file(scratch));
   const auto suffixes_offset = rows_max * sizeof(IndexRecord);
   RowWriter rows(file, 0, suffixes_offset);
   TRY(merge_all(runs, [&](const IndexRow& row) { return rows.add(row); }));
   TRY(rows.flush());
-  return map_run(file, suffixes_offset, rows.count());
+  return map_run(std::move(file), suffixes_offset, rows.count());
 }
 
 Result<void> IndexRowSorter::add(const IndexRow& row) {

@@ -49,9 +49,9 @@ IndexCache::IndexCache(std::optional<std::filesystem::path> directory,
 
 std::optional<LoadedIndex> IndexCache::read() const {
   if (!directory_) return std::nullopt;
-  const auto file = open_for_reading(cache_file());
+  auto file = open_for_reading(cache_file());
   if (!file.has_value()) return std::nullopt;
-  auto loaded = map_index_image(*file, repository_);
+  auto loaded = map_index_image(std::move(*file), repository_);
   if (!loaded.has_value()) return std::nullopt;
   return std::move(*loaded);
 }
@@ -89,13 +89,13 @@ Result<IndexCache::Loaded> IndexCache::load(Log& log, const std::vector<IndexId>
     loaded.skipped.push_back(id);
   }
 
-  const auto file = TRY(make_unnamed_file(scratch_));
+  auto file = TRY(make_unnamed_file(scratch_));
   TRY(builder.finish(file, repository_, without(present, loaded.skipped)));
   if (directory_ && loaded.skipped.empty()) {
     auto kept = keep(file);
     if (!kept.has_value()) log.note("the index is not cached: " + describe(kept.error()));
   }
-  loaded.index = TRY(map_index_image(file, repository_));
+  loaded.index = TRY(map_index_image(std::move(file), repository_));
   return loaded;
 }
 

@@ -101,7 +101,7 @@ Result<void> IndexImageWriter::finish(const IndexTables& tables) {
   return write_all_at(file_.get(), front, 0);
 }
 
-Result<LoadedIndex> map_index_image(const Fd& file, const RepositoryId& repository) {
+Result<LoadedIndex> map_index_image(Fd file, const RepositoryId& repository) {
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) return fail_errno("stat the index cache", errno);
   LoadedIndex loaded;
@@ -123,7 +123,9 @@ Result<LoadedIndex> map_index_image(const Fd& file, const RepositoryId& reposito
       rows_checksum(*records, *suffixes) != header.rows_checksum)
     return damaged("damaged rows");
 
-  loaded.run = IndexRun(*records, *suffixes);
+  loaded.run = IndexRun(*records, *suffixes, file, header.suffixes_offset);
+  loaded.run.drop_suffixes(0, header.row_count);
+  loaded.file = std::move(file);
   loaded.packs = *packs;
   loaded.states = *states;
   loaded.index_files = *files;

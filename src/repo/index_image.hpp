@@ -18,6 +18,7 @@ constexpr std::uint64_t index_checked_bytes_max = std::uint64_t{64} << 20;
 
 // A loaded index. Move-only; the spans look at the mapping.
 struct LoadedIndex {
+  Fd file;
   Mapping mapping;
   IndexRun run;
   std::span<const PackId> packs;         // by number
@@ -50,6 +51,6 @@ class IndexImageWriter {
 
 // Maps an image. Errors: corrupt (cut short, damaged header or tables, another repository's, or a
 // later version's).
-Result<LoadedIndex> map_index_image(const Fd& file, const RepositoryId& repository);
+Result<LoadedIndex> map_index_image(Fd file, const RepositoryId& repository);
 
 }  // namespace holdfast::repo

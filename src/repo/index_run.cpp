@@ -20,6 +20,15 @@ ByteView bytes_of(std::span<const T> values) {
   return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
 }
 
+// Unmaps whole pages of a mapped file from this process; they are read again when touched.
+void drop_pages(ByteView mapped) {
+  constexpr std::uintptr_t page_bytes = 4096;
+  const auto begin = reinterpret_cast<std::uintptr_t>(mapped.data());
+  const auto first = (begin + page_bytes - 1) / page_bytes * page_bytes;
+  const auto last = (begin + mapped.size()) / page_bytes * page_bytes;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
 std::uint64_t combined(std::uint64_t records, std::uint64_t suffixes) {
   const std::array<std::uint64_t, 2> both{records, suffixes};
   return XXH3_64bits(both.data(), sizeof both);
@@ -112,13 +121,27 @@ std::uint64_t IndexRun::lower_bound(std::uint64_t prefix) const {
   return begin;
 }
 
+bool IndexRun::has_suffix(std::uint64_t position, const IdSuffix& suffix) const {
+  if (file_ < 0) return suffixes_[position] == suffix;
+  IdSuffix stored;
+  const auto read = read_up_to_at(file_, stored, suffixes_offset_ + position * sizeof(IdSuffix));
+  return read.has_value() && *read == sizeof stored && stored == suffix;
+}
+
+void IndexRun::drop_suffixes(std::uint64_t first, std::uint64_t count) const {
+  if (file_ >= 0) drop_pages(bytes_of(suffixes_.subspan(first, count)));
+}
+void IndexRun::drop_records(std::uint64_t first, std::uint64_t count) const {
+  if (file_ >= 0) drop_pages(bytes_of(records_.subspan(first, count)));
+}
+
 IndexRun::Range IndexRun::find(const BlobHandle& handle) const {
   const auto prefix = load_be64(handle.id.bytes.data());
   IdSuffix suffix;
   std::copy(handle.id.bytes.begin() + 8, handle.id.bytes.end(), suffix.begin());
   Range range;
   for (auto at = lower_bound(prefix); at < size() && records_[at].prefix == prefix; ++at) {
-    if (suffixes_[at] != suffix || records_[at].type() != handle.type) continue;
+    if (records_[at].type() != handle.type || !has_suffix(at, suffix)) continue;
     if (range.count == 0) range.first = at;
     ++range.count;
   }

@@ -1,10 +1,14 @@
 #pragma once
-// A sorted run of index records in a mapped file: what Index is made of.
+// A sorted run of index records in a file: what Index is made of.
 //
 // Record i is 24 bytes: the first 8 bytes of the blob's id as a number, pack number and type,
 // offset, length, plain length. The other 24 bytes of the id stand in a second array in the same
 // order. Both are sorted by (id, type, pack, offset). Numbers are in the machine's byte order: the
 // files are caches and never leave it.
+//
+// The records are mapped and searched in memory: 24 bytes a blob. The suffixes are mapped too, for
+// reading in order, but a search reads the one it needs from the file, so that they do not stay in
+// memory.
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -83,9 +87,16 @@ struct IndexRow {
 class IndexRun {
  public:
   IndexRun() = default;
-  // REQUIRES: equal lengths.
+  // Arrays anywhere in memory. REQUIRES: equal lengths.
   IndexRun(std::span<const IndexRecord> records, std::span<const IdSuffix> suffixes)
       : records_(records), suffixes_(suffixes) {}
+  // Arrays of a mapping of `file`, which must stay open; the suffixes are at `suffixes_offset`.
+  IndexRun(std::span<const IndexRecord> records, std::span<const IdSuffix> suffixes, const Fd& file,
+           std::uint64_t suffixes_offset)
+      : records_(records),
+        suffixes_(suffixes),
+        file_(file.get()),
+        suffixes_offset_(suffixes_offset) {}
 
   std::uint64_t size() const { return records_.size(); }
   IndexRow row(std::uint64_t position) const { return {records_[position], suffixes_[position]}; }
@@ -95,14 +106,28 @@ class IndexRun {
     std::uint64_t first = 0;
     std::uint64_t count = 0;
   };
-  // The copies of a blob. Touches a suffix only where the first 8 bytes of the id match.
+  // The copies of a blob. Looks at a suffix only where the first 8 bytes of the id match. A suffix
+  // that can not be read from the file matches nothing.
   Range find(const BlobHandle& handle) const;
+
+  // What find() found, without looking at the suffix again.
+  IndexedBlob found(std::uint64_t position, const BlobHandle& handle) const {
+    const auto& record = records_[position];
+    return {handle, record.pack(), record.offset, record.length, record.plain_length};
+  }
+
+  // Gives memory back that reading rows in order has filled; what is in the file stays.
+  void drop_suffixes(std::uint64_t first, std::uint64_t count) const;
+  void drop_records(std::uint64_t first, std::uint64_t count) const;
 
  private:
   std::uint64_t lower_bound(std::uint64_t prefix) const;
+  bool has_suffix(std::uint64_t position, const IdSuffix& suffix) const;
 
   std::span<const IndexRecord> records_;
   std::span<const IdSuffix> suffixes_;
+  int file_ = -1;
+  std::uint64_t suffixes_offset_ = 0;
 };
 
 // Writes rows to a file as two arrays that grow side by side. One thread; the file must outlive it.
@@ -140,8 +165,9 @@ std::uint64_t rows_checksum(std::span<const IndexRecord> records,
 // A file without a name in `directory`: it vanishes with its descriptor.
 Result<Fd> make_unnamed_file(const std::filesystem::path& directory);
 
-// A run and the memory it is in. Move-only.
+// A run and what it is in. Move-only.
 struct MappedRun {
+  Fd file;
   Mapping mapping;
   IndexRun run;
 };

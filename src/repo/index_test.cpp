@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -330,6 +331,52 @@ TEST_CASE("more blobs than fit into the sorting buffer are merged from files") {
                      })
               .has_value());
   CHECK(seen == count);
+}
+
+// Bytes of mapped files in this process's memory.
+std::uint64_t resident_file_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word)
+    if (word == "RssFile:") {
+      std::uint64_t kilobytes = 0;
+      status >> kilobytes;
+      return kilobytes * 1024;
+    }
+  return 0;
+}
+
+TEST_CASE("the index takes at most 24 bytes of memory a blob, also when every blob was found") {
+  ScratchDirectory scratch;
+  constexpr std::uint64_t count = 300'000;
+  constexpr std::uint64_t slack_bytes = 2 << 20;
+  auto file = make_unnamed_file(scratch.path()).value();
+  IndexBuilder builder(scratch.path(), nullptr);
+  SeededRng rng(11);
+  IndexedPack pack;
+  for (std::uint64_t at = 0; at < count; at += 100) {
+    rng.fill(pack.id.bytes);
+    pack.blobs.assign(100, {});
+    for (auto& blob : pack.blobs) {
+      rng.fill(blob.id.bytes);
+      blob.length = 1000;
+    }
+    REQUIRE(builder.add(pack).has_value());
+  }
+  REQUIRE(builder.finish(file, {}, {}).has_value());
+  const auto before = resident_file_bytes();
+  const Index index(map_index_image(std::move(file), {}).value(), scratch.path());
+  SeededRng again(11);
+  PackId ignored;
+  for (std::uint64_t at = 0; at < count; ++at) {
+    if (at % 100 == 0) again.fill(ignored.bytes);
+    BlobHandle wanted;
+    again.fill(wanted.id.bytes);
+    REQUIRE(index.contains(wanted));
+  }
+  CHECK(resident_file_bytes() - before <= 24 * count + slack_bytes);
+  for (std::uint64_t at = 0; at < count; ++at) REQUIRE(index.at(at).length == 1000);
+  CHECK(resident_file_bytes() - before <= 24 * count + slack_bytes);
 }
 
 TEST_CASE("blobs added since loading are found, through all merges of runs") {
