@@ -55,7 +55,9 @@ class Lock::Impl {
 
   Result<void> take();
   void start_heartbeat();
+  void guard_writes();
   bool still_held() const;
+  Result<void> check_held();
   Result<void> renew();
   Result<void> release();
   Result<std::vector<ObservedLock>> others();
@@ -93,6 +95,7 @@ class Lock::Impl {
   bool stopping_ GUARDED_BY(mutex_) = false;
   CondVar wake_;
   TaskGroup heartbeat_;
+  std::shared_ptr<const Repository::MayWrite> write_guard_;
 };
 
 // Tries until the conflicting locks are gone or options_.wait is over.
@@ -212,6 +215,16 @@ void Lock::Impl::start_heartbeat() {
   heartbeat_.start([this, next](std::stop_token stop) { return beat(std::move(stop), next); });
 }
 
+// After a suspend the heartbeat is late: whoever wants to write does not wait for it.
+Result<void> Lock::Impl::check_held() {
+  if (still_held()) return {};
+  return renew().while_doing("renewing a lock that others may have taken over");
+}
+
+void Lock::Impl::guard_writes() {
+  write_guard_ = repository_.guard_writes([this] { return check_held(); });
+}
+
 Result<void> Lock::Impl::beat(std::stop_token stop, Duration next) {
   while (true) {
     {
@@ -229,6 +242,7 @@ Result<void> Lock::Impl::beat(std::stop_token stop, Duration next) {
 }
 
 Result<void> Lock::Impl::release() {
+  write_guard_.reset();
   {
     MutexLock lock(mutex_);
     stopping_ = true;
@@ -262,6 +276,7 @@ Lock::~Lock() = default;
 Result<Lock> Lock::take(const Repository& repository, LockOptions options) {
   auto impl = std::make_unique<Impl>(repository, std::move(options));
   TRY(impl->take());
+  impl->guard_writes();
   impl->start_heartbeat();
   return Lock(std::move(impl));
 }
@@ -270,9 +285,7 @@ bool Lock::still_held() const {
   return impl_->still_held();
 }
 Result<void> Lock::check_held() const {
-  if (impl_->still_held()) return {};
-  return fail(ErrorCode::locked,
-              "the lock could not be renewed in time: others may have changed the repository");
+  return impl_->check_held();
 }
 LockId Lock::id() const {
   return impl_->id();

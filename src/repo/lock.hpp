@@ -57,7 +57,8 @@ struct ObservedLock {
   std::string describe() const;  // "backup of root@shop, pid 4711, since 2026-11-25T17:00:00Z"
 };
 
-// Movable; releases in the destructor. The repository must outlive it and stay where it is.
+// Movable; releases in the destructor. The repository must outlive it and stay where it is; while
+// the lock is there, the repository writes index files and snapshots only as long as it is held.
 // Thread-safe.
 class Lock {
  public:
@@ -68,9 +69,10 @@ class Lock {
   Lock& operator=(Lock&&) noexcept;
   ~Lock();
 
-  // False once the lock may have been taken over. A writer asks before it publishes.
+  // False once the lock may have been taken over.
   bool still_held() const;
-  Result<void> check_held() const;  // `locked` when not
+  // Renews a late lock first; `locked` when it was taken over.
+  Result<void> check_held() const;
   LockId id() const;
   LockRole role() const;
 

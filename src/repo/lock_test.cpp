@@ -177,8 +177,7 @@ TEST_CASE("the holder knows after 75 seconds without renewal, and may come back"
   CHECK(lock.still_held());
   world.clock.advance(seconds(1));
   CHECK(!lock.still_held());
-  CHECK(lock.check_held().error().code == ErrorCode::locked);
-  REQUIRE(lock.renew().has_value());
+  CHECK(lock.check_held().has_value());  // nobody took it
   CHECK(lock.still_held());
 }
 
@@ -188,8 +187,31 @@ TEST_CASE("a holder whose lock was removed has lost it for good") {
   REQUIRE(world.store.remove(object_name(lock.id())).has_value());
   CHECK(lock.renew().error().code == ErrorCode::locked);
   CHECK(!lock.still_held());
+  CHECK(lock.check_held().error().code == ErrorCode::locked);
   CHECK(lock.renew().error().code == ErrorCode::locked);
   CHECK(world.lock_count() == 0);
+}
+
+TEST_CASE("without its lock a repository writes no index file and no snapshot any more") {
+  World world;
+  auto lock = world.take(LockRole::shared).value();
+  const auto index = [&] {
+    return world.repository.save_index(as_bytes("{\"packs\":[]}\n"), store::Durability::immediate);
+  };
+  CHECK(index().has_value());
+  world.clock.advance(std::chrono::minutes(10));  // a suspend, in which nobody took the lock away
+  CHECK(index().has_value());
+  CHECK(lock.still_held());
+  REQUIRE(world.store.remove(object_name(lock.id())).has_value());
+  world.clock.advance(std::chrono::minutes(10));
+  const auto refused = index();
+  REQUIRE(!refused.has_value());
+  CHECK(refused.error().code == ErrorCode::locked);
+  Snapshot snapshot;
+  snapshot.time = make_node_time(world.clock.now());
+  CHECK(world.repository.publish_snapshot(snapshot).error().code == ErrorCode::locked);
+  REQUIRE(lock.release().has_value());
+  CHECK_MESSAGE(index().has_value(), "nobody guards it any more");
 }
 
 TEST_CASE("waiting for a lease: it is taken when the holder is gone, within the span") {

@@ -153,7 +153,27 @@ Result<Bytes> Repository::load_unpacked(const IndexId& id) const {
 Result<Bytes> Repository::load_unpacked(const LockId& id) const {
   return load_object(id);
 }
+std::shared_ptr<const Repository::MayWrite> Repository::guard_writes(MayWrite may_write) const {
+  auto token = std::make_shared<const MayWrite>(std::move(may_write));
+  MutexLock lock(write_guards_->mutex);
+  std::erase_if(write_guards_->asked, [](const auto& asked) { return asked.expired(); });
+  write_guards_->asked.push_back(token);
+  return token;
+}
+
+Result<void> Repository::check_may_write() const {
+  std::vector<std::shared_ptr<const MayWrite>> asked;
+  {
+    MutexLock lock(write_guards_->mutex);
+    for (const auto& guard : write_guards_->asked)
+      if (auto alive = guard.lock()) asked.push_back(std::move(alive));
+  }
+  for (const auto& may_write : asked) TRY((*may_write)());
+  return {};
+}
+
 Result<IndexId> Repository::save_index(ByteView json, store::Durability durability) const {
+  TRY(check_may_write());
   return save_object<IndexId>(json, durability);
 }
 Result<LockId> Repository::save_lock(ByteView json) const {
@@ -162,6 +182,7 @@ Result<LockId> Repository::save_lock(ByteView json) const {
 
 Result<SnapshotId> Repository::publish_snapshot(const Snapshot& snapshot) const {
   TRY(store_->sync());
+  TRY(check_may_write());
   return save_object<SnapshotId>(encode_snapshot(snapshot), store::Durability::immediate);
 }
 

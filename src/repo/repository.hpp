@@ -88,6 +88,11 @@ class Repository {
   Result<IndexId> save_index(ByteView json, store::Durability durability) const;
   Result<LockId> save_lock(ByteView json) const;
 
+  // Asks `may_write` before every index file and snapshot from now on, until the token is dropped:
+  // a lease that was lost must not publish what others may have pruned away. Thread-safe.
+  using MayWrite = std::function<Result<void>()>;
+  std::shared_ptr<const MayWrite> guard_writes(MayWrite may_write) const;
+
   // Entries of a pack's own header (A6), by reading its tail. Errors: corrupt.
   Result<std::vector<PackedBlob>> load_pack_header(const PackId& id,
                                                    std::uint64_t pack_bytes) const;
@@ -96,6 +101,7 @@ class Repository {
   Repository(Context& context, store::Store& store, OpenedKey key, ConfigFile config,
              OpenOptions options);
 
+  Result<void> check_may_write() const;
   template <class IdType>
   Result<Bytes> load_object(const IdType& id) const;
   template <class IdType>
@@ -107,6 +113,11 @@ class Repository {
   ConfigFile config_;
   OpenOptions options_;
   std::unique_ptr<Index> index_;
+  struct WriteGuards {
+    Mutex mutex;
+    std::vector<std::weak_ptr<const MayWrite>> asked GUARDED_BY(mutex);
+  };
+  std::unique_ptr<WriteGuards> write_guards_ = std::make_unique<WriteGuards>();
   std::vector<IndexId> skipped_index_files_;
 };
 

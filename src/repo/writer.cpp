@@ -279,7 +279,14 @@ WriterTotals Writer::Impl::totals() const {
 Result<SnapshotId> Writer::Impl::publish_snapshot(const Snapshot& snapshot) {
   TRY(finish());
   TRY(reused_.secure(recorder_.files()));
-  return repository_.publish_snapshot(snapshot);
+  const auto published = TRY(repository_.publish_snapshot(snapshot));
+  // A prune may have marked packs between the look and the publishing. Our lock keeps it from
+  // deleting them, so that there is still time to bring them back.
+  const auto secured = reused_.secure(recorder_.files());
+  if (!secured.has_value())
+    repository_.context().log.warn("the snapshot is stored, but packs it needs may be marked for " +
+                                   ("deletion: " + describe(secured.error())));
+  return published;
 }
 
 Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
