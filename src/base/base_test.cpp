@@ -1,4 +1,6 @@
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/bytes.hpp"
 #include "base/channel.hpp"
@@ -105,4 +107,23 @@ TEST_CASE("TRY passes over a success without a value and returns its failure") {
   };
   CHECK(both({}).value() == 1);
   CHECK(both(fail(ErrorCode::io, "x")).error().code == ErrorCode::io);
+}
+
+TEST_CASE("a forked process draws other random numbers than its parent") {
+  SystemRng rng;
+  rng.next();  // the buffer is filled before the fork
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const std::uint64_t drawn = rng.next();
+    ::_exit(::write(ends[1], &drawn, sizeof drawn) == sizeof drawn ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  std::uint64_t drawn = 0;
+  REQUIRE(::read(ends[0], &drawn, sizeof drawn) == sizeof drawn);
+  CHECK(drawn != rng.next());
+  ::close(ends[0]);
+  ::close(ends[1]);
 }

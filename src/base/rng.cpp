@@ -1,7 +1,9 @@
 #include "base/rng.hpp"
 
+#include <pthread.h>
 #include <sys/random.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "base/check.hpp"
@@ -15,6 +17,16 @@ void fill_from_system(MutableByteView out) {
     CHECK(got > 0);  // blocks until the pool is ready; has no other failure for valid buffers
     out = out.subspan(static_cast<std::size_t>(got));
   }
+}
+
+// How many forks lie between the first process and this one. A child must not hand out what its
+// parent's buffer still holds: two seals with one nonce would give both plaintexts away.
+std::atomic<std::size_t> fork_count{0};
+
+std::size_t forks_until_here() {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1); });
+  CHECK(registered == 0);
+  return fork_count.load(std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -34,12 +46,16 @@ std::uint64_t Rng::below(std::uint64_t bound) {
 void SystemRng::fill(MutableByteView out) {
   if (out.size() > buffer_.size() / 4) return fill_from_system(out);
   const std::lock_guard lock(mutex_);
-  if (used_ + out.size() > buffer_.size()) {
+  // used_ counts from a multiple of the buffer's size that is this process's own: a buffer filled
+  // before a fork is behind it, one that is used up is beyond it.
+  const std::size_t origin = forks_until_here() * 2 * buffer_.size();
+  if (used_ < origin || used_ - origin + out.size() > buffer_.size()) {
     fill_from_system(buffer_);
-    used_ = 0;
+    used_ = origin;
   }
-  std::memcpy(out.data(), buffer_.data() + used_, out.size());
-  std::memset(buffer_.data() + used_, 0, out.size());  // what was handed out is not kept
+  std::uint8_t* next = buffer_.data() + (used_ - origin);
+  std::memcpy(out.data(), next, out.size());
+  std::memset(next, 0, out.size());  // what was handed out is not kept
   used_ += out.size();
 }
 
