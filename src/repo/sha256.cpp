@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <deque>
 #include <vector>
 
 #include "base/check.hpp"
@@ -11,41 +12,51 @@
 
 namespace holdfast::repo {
 
-const std::array<std::uint32_t, 8> sha256_initial_state = {
-    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-
 // A job that has fewer lanes at work than this is faster in the narrower ones: sixteen lanes cost
 // about as much as ten messages in pairs or fours (bench/hot_loops_bench.cpp).
 constexpr std::size_t avx512_active_min = 9;
 
-Sha256Job::Sha256Job(ByteView message, Digest& result)
-    : at(message.data()),
-      block_count(message.size() / sha256_block_bytes),
-      message_(message),
-      digest_(&result) {
+Sha256Job::Sha256Job(const Sha256Midstate& before, ByteView rest, Digest& result)
+    : at(rest.data()),
+      block_count(rest.size() / sha256_block_bytes),
+      state(before.state),
+      bytes_(rest),
+      message_bytes_(before.bytes + rest.size()),
+      digest_(&result),
+      wants_padding_(true) {
   if (block_count == 0) pad();
 }
+
+Sha256Job::Sha256Job(Sha256Midstate& message, ByteView blocks)
+    : at(blocks.data()),
+      block_count(blocks.size() / sha256_block_bytes),
+      state(message.state),
+      bytes_(blocks),
+      message_bytes_(message.bytes + blocks.size()),
+      midstate_(&message),
+      wants_padding_(false) {}
 
 void Sha256Job::advance(std::size_t blocks) {
   at += blocks * sha256_block_bytes;
   block_count -= blocks;
-  if (block_count == 0 && !is_padded_) pad();
+  if (block_count == 0 && wants_padding_) pad();
 }
 
 // The rest, a one bit, zeros, and the length in bits in the last eight bytes of a block.
 void Sha256Job::pad() {
-  const auto rest = message_.last(message_.size() % sha256_block_bytes);
-  is_padded_ = true;
+  const auto rest = bytes_.last(bytes_.size() % sha256_block_bytes);
+  wants_padding_ = false;
   block_count = rest.size() + 9 > sha256_block_bytes ? 2 : 1;
   at = padding_.data();
   padding_.fill(0);
   std::copy(rest.begin(), rest.end(), padding_.begin());
   padding_[rest.size()] = 0x80;
-  store_be64(padding_.data() + block_count * sha256_block_bytes - 8,
-             std::uint64_t{message_.size()} * 8);
+  store_be64(padding_.data() + block_count * sha256_block_bytes - 8, message_bytes_ * 8);
 }
 
-void Sha256Job::publish() const {
+void Sha256Job::publish() {
+  if (midstate_ != nullptr) *midstate_ = {state, message_bytes_};
+  if (digest_ == nullptr) return;
   for (std::size_t word = 0; word < state.size(); ++word)
     store_be32(digest_->data() + 4 * word, state[word]);
 }
@@ -75,15 +86,13 @@ void run_avx512(std::span<Sha256Job*> jobs) {
   run_sha_ni<4>(std::span(unfinished).first(count));
 }
 
-void run_jobs(std::span<Sha256Job> jobs, Sha256Engine engine) {
-  std::vector<Sha256Job*> longest_first;
-  longest_first.reserve(jobs.size());
-  for (auto& job : jobs) longest_first.push_back(&job);
-  std::stable_sort(
-      longest_first.begin(), longest_first.end(),
-      [](const auto* left, const auto* right) { return left->block_count > right->block_count; });
-  if (engine == Sha256Engine::avx512) return run_avx512(longest_first);
-  run_sha_ni<4>(longest_first);
+// Longest first: then the lanes end at about the same time.
+void run_in_lanes(std::span<Sha256Job*> jobs, Sha256Engine engine) {
+  std::stable_sort(jobs.begin(), jobs.end(), [](const auto* left, const auto* right) {
+    return left->block_count > right->block_count;
+  });
+  if (engine == Sha256Engine::avx512) return run_avx512(jobs);
+  run_sha_ni<4>(jobs);
 }
 
 struct FreeDigestContext {
@@ -125,27 +134,66 @@ Sha256Engine best_sha256_engine() {
   return is_available(Sha256Engine::sha_ni) ? Sha256Engine::sha_ni : Sha256Engine::openssl;
 }
 
+bool can_hash_in_parts() {
+  return processor_has_sha();
+}
+
 Digest sha256(ByteView message) {
-  if (!processor_has_sha()) return sha256_by_openssl(message);
+  return sha256(Sha256Midstate{}, message);
+}
+
+Digest sha256(const Sha256Midstate& before, ByteView rest) {
+  if (!processor_has_sha()) {
+    CHECK(before.bytes == 0);
+    return sha256_by_openssl(rest);
+  }
   Digest digest;
-  Sha256Job job(message, digest);
+  Sha256Job job(before, rest, digest);
   Sha256Job* jobs[] = {&job};
   run_sha_ni<1>(jobs);
   return digest;
 }
 
+void Sha256Job::hash_by_openssl() {
+  CHECK(digest_ != nullptr);
+  *digest_ = sha256_by_openssl(bytes_);
+}
+
 void sha256_many(std::span<const ByteView> messages, std::span<Digest> digests,
                  Sha256Engine engine) {
   CHECK(messages.size() == digests.size());
+  Sha256Batch batch;
+  for (std::size_t i = 0; i < messages.size(); ++i) batch.add(messages[i], digests[i]);
+  batch.run(engine);
+}
+
+struct Sha256Batch::Jobs {
+  std::deque<Sha256Job> all;  // which leaves them where they are
+  std::vector<Sha256Job*> order;
+};
+
+Sha256Batch::Sha256Batch() : jobs_(std::make_unique<Jobs>()) {}
+Sha256Batch::Sha256Batch(Sha256Batch&&) noexcept = default;
+Sha256Batch& Sha256Batch::operator=(Sha256Batch&&) noexcept = default;
+Sha256Batch::~Sha256Batch() = default;
+
+void Sha256Batch::add(ByteView message, Digest& digest) {
+  jobs_->order.push_back(&jobs_->all.emplace_back(message, digest));
+}
+
+void Sha256Batch::extend(Sha256Midstate& message, ByteView blocks) {
+  CHECK(can_hash_in_parts() && blocks.size() % sha256_block_bytes == 0);
+  if (!blocks.empty()) jobs_->order.push_back(&jobs_->all.emplace_back(message, blocks));
+}
+
+void Sha256Batch::run(Sha256Engine engine) {
   CHECK(is_available(engine));
-  if (engine == Sha256Engine::openssl) {
-    for (std::size_t i = 0; i < messages.size(); ++i) digests[i] = sha256_by_openssl(messages[i]);
-    return;
-  }
-  std::vector<Sha256Job> jobs;
-  jobs.reserve(messages.size());
-  for (std::size_t i = 0; i < messages.size(); ++i) jobs.emplace_back(messages[i], digests[i]);
-  run_jobs(jobs, engine);
+  if (engine == Sha256Engine::openssl)
+    for (auto& job : jobs_->all) job.hash_by_openssl();
+  else
+    run_in_lanes(jobs_->order, engine);
+  jobs_->order.clear();
+  jobs_->all.clear();
 }
 
 struct Sha256Stream::State {

@@ -13,11 +13,6 @@
 
 namespace holdfast::repo {
 
-constexpr std::size_t sha256_block_bytes = 64;
-
-// Fractional parts of the square roots of the first eight primes.
-extern const std::array<std::uint32_t, 8> sha256_initial_state;
-
 // Word w of the state of lane l is words[w][l].
 template <std::size_t lane_count>
 struct LaneStates {
@@ -35,25 +30,35 @@ void compress_sha_ni(LaneStates<4>& states, const LaneBlocks<4>& blocks, std::si
 // REQUIRES: processor_has_avx512().
 void compress_avx512(LaneStates<16>& states, const LaneBlocks<16>& blocks, std::size_t block_count);
 
-// A message and how far it is: first its whole blocks where they lie, then the rest with the
-// padding, which has one or two blocks of its own.
-struct Sha256Job {
-  explicit Sha256Job(ByteView message, Digest& result);
+// A message and how far it is: first its whole blocks where they lie, then, unless only blocks were
+// asked for, the rest with the padding, which has one or two blocks of its own. Not movable.
+class Sha256Job {
+ public:
+  // A whole message, or the part of one that follows what was hashed before.
+  Sha256Job(ByteView message, Digest& result) : Sha256Job(Sha256Midstate{}, message, result) {}
+  Sha256Job(const Sha256Midstate& before, ByteView rest, Digest& result);
+  // Blocks in the middle of a message. REQUIRES: at least one, and nothing else.
+  Sha256Job(Sha256Midstate& message, ByteView blocks);
+  Sha256Job(const Sha256Job&) = delete;
+  Sha256Job& operator=(const Sha256Job&) = delete;
 
   bool is_done() const { return block_count == 0; }
   void advance(std::size_t blocks);  // REQUIRES: blocks <= block_count
-  void publish() const;              // the state becomes the digest
+  void publish();                    // REQUIRES: is_done()
+  void hash_by_openssl();            // instead of all this
 
   const std::uint8_t* at;   // the next block
   std::size_t block_count;  // that lie there in a row
-  std::array<std::uint32_t, 8> state = sha256_initial_state;
+  std::array<std::uint32_t, 8> state;
 
  private:
   void pad();
 
-  ByteView message_;
-  Digest* digest_;
-  bool is_padded_ = false;
+  ByteView bytes_;
+  std::uint64_t message_bytes_;  // that of the padding
+  Digest* digest_ = nullptr;
+  Sha256Midstate* midstate_ = nullptr;
+  bool wants_padding_;
   std::array<std::uint8_t, 2 * sha256_block_bytes> padding_;
 };
 

@@ -91,6 +91,31 @@ TEST_CASE("messages of the same length, in any number, have the same digests") {
     }
 }
 
+TEST_CASE("parts of messages beside whole ones give the digests of the whole messages") {
+  if (!can_hash_in_parts()) return;
+  SeededRng rng(8);
+  const auto bytes = random_bytes(100'000, 9);
+  for (const auto engine : available_engines()) {
+    if (engine == Sha256Engine::openssl) continue;
+    for (int round = 0; round < 20; ++round) {
+      const auto long_one = ByteView(bytes).first(rng.below(bytes.size()));
+      const auto short_one = ByteView(bytes).first(rng.below(2000));
+      Sha256Midstate midstate;
+      Digest digest;
+      for (int part = 0; part < 3; ++part) {
+        const auto rest = long_one.subspan(midstate.bytes);
+        const auto blocks = rng.below(rest.size() / sha256_block_bytes + 1);
+        Sha256Batch batch;
+        batch.add(short_one, digest);
+        batch.extend(midstate, rest.first(blocks * sha256_block_bytes));
+        batch.run(engine);
+        CHECK(digest == by_openssl(short_one));
+      }
+      CHECK(sha256(midstate, long_one.subspan(midstate.bytes)) == by_openssl(long_one));
+    }
+  }
+}
+
 TEST_CASE("a message hashed in pieces has the digest of the whole, and the stream starts anew") {
   SeededRng rng(6);
   const auto bytes = random_bytes(10'000, 7);
