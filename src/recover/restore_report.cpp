@@ -3,7 +3,6 @@
 namespace holdfast::recover {
 
 void RestoreReport::add(RestoreProblems& list, std::string_view path, std::string_view message) {
-  MutexLock lock(mutex_);
   ++list.count;
   if (list.kept.size() < restore_problems_kept_max)
     list.kept.push_back({std::string(path), std::string(message)});

@@ -14,15 +14,22 @@ class RestoreReport {
   std::atomic<std::uint64_t> bytes_fetched = 0, blobs_fetched = 0, bytes_read_back = 0;
   std::atomic<std::uint64_t> directories = 0, links = 0, hard_links = 0, others = 0;
 
-  void conflict(std::string_view path, std::string_view message) { add(conflicts_, path, message); }
-  void failure(std::string_view path, std::string_view message) { add(failures_, path, message); }
+  void conflict(std::string_view path, std::string_view message) {
+    MutexLock lock(mutex_);
+    add(conflicts_, path, message);
+  }
+  void failure(std::string_view path, std::string_view message) {
+    MutexLock lock(mutex_);
+    add(failures_, path, message);
+  }
   void warnings(std::string_view path, const std::vector<std::string>& messages) {
+    MutexLock lock(mutex_);
     for (const auto& message : messages) add(warnings_, path, message);
   }
   RestoreFilesResult result(const repo::SnapshotId& snapshot);
 
  private:
-  void add(RestoreProblems& list, std::string_view path, std::string_view message);
+  static void add(RestoreProblems& list, std::string_view path, std::string_view message);
 
   Mutex mutex_;
   RestoreProblems conflicts_ GUARDED_BY(mutex_);

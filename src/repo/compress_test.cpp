@@ -35,7 +35,7 @@ TEST_CASE("a frame gives back its bytes, at every level and for every size aroun
   Decompressor decompressor;
   for (const int level : {-100, -5, 1, 3, 19, 100}) {
     Compressor compressor(level);
-    for (const std::size_t size : {0, 1, 255, 256, 65535, 65536, 65537, 300000}) {
+    for (const std::size_t size : {0U, 1U, 255U, 256U, 65535U, 65536U, 65537U, 300000U}) {
       const Bytes plain = repetitive_bytes(size);
       Bytes frame = {1, 2, 3};
       const std::size_t written = compressor.append_frame(plain, frame).value();
@@ -66,7 +66,7 @@ TEST_CASE("a wrong plain length is corrupt, in either direction") {
   Decompressor decompressor;
   Bytes frame;
   REQUIRE(compressor.append_frame(repetitive_bytes(1000), frame).has_value());
-  for (const std::size_t size : {0, 999, 1001, 5000}) {
+  for (const std::size_t size : {0U, 999U, 1001U, 5000U}) {
     Bytes decoded(size);
     const auto result = decompressor.decompress_into(frame, decoded);
     REQUIRE_FALSE(result.has_value());

@@ -11,7 +11,7 @@
 namespace holdfast::verify {
 namespace {
 
-constexpr CheckOptions every_byte{.level = Level::decrypt, .threads = 2, .lock = {}};
+const CheckOptions every_byte{.level = Level::decrypt, .threads = 2, .lock = {}};
 
 // Two snapshots that share most, in packs small enough that there are several.
 struct World : test::MemoryRepository {
