@@ -29,6 +29,14 @@ void add_global_options(CLI::App& app, GlobalOptions& globals) {
   app.add_option("--limit-download", globals.limit_download, "bytes a second, like 10M");
 }
 
+void add_help(CommandLine& line) {
+  auto* verb = line.app.add_subcommand("help", "print this");
+  line.choose(verb, [&app = line.app](Session&) -> Result<int> {
+    print(app.help());
+    return 0;
+  });
+}
+
 void add_commands(CommandLine& line) {
   add_init(line);
   add_backup(line);
@@ -43,6 +51,7 @@ void add_commands(CommandLine& line) {
   add_repair(line);
   add_doctor(line);
   add_version(line);
+  add_help(line);
 }
 
 // What is wrong, where, what to do next; the same as JSON for programs.
