@@ -2,15 +2,15 @@
 
 #include <fmt/format.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 
 namespace holdfast::repo {
 namespace {
 
-// Frames of other programs may ask for a window of up to 128 MiB, zstd's own default limit.
-constexpr int window_log_max = 27;
-constexpr std::size_t first_buffer_bytes = std::size_t{64} << 10;
+constexpr std::size_t first_room_bytes_min = std::size_t{64} << 10;
+constexpr std::size_t first_room_bytes_max = std::size_t{16} << 20;
 
 struct FreeCompressor {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
@@ -25,6 +25,13 @@ tl::unexpected<Error> fail_zstd(std::size_t status) {
 
 bool is_worthwhile(std::size_t frame_bytes, std::size_t plain_bytes) {
   return frame_bytes + (plain_bytes >> worthwhile_saving_shift) < plain_bytes;
+}
+
+// How much the first buffer holds: what the frame says of itself (it may say nothing, or lie).
+std::size_t first_room(ByteView frame) {
+  const unsigned long long said = ZSTD_getFrameContentSize(frame.data(), frame.size());
+  if (said >= ZSTD_CONTENTSIZE_ERROR) return first_room_bytes_min;
+  return std::clamp(static_cast<std::size_t>(said), first_room_bytes_min, first_room_bytes_max);
 }
 
 }  // namespace
@@ -85,9 +92,7 @@ struct Decompressor::Zstd {
   std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context{ZSTD_createDCtx()};
 };
 
-Decompressor::Decompressor() : zstd_(std::make_unique<Zstd>()) {
-  ZSTD_DCtx_setParameter(zstd_->context.get(), ZSTD_d_windowLogMax, window_log_max);
-}
+Decompressor::Decompressor() : zstd_(std::make_unique<Zstd>()) {}
 
 Decompressor::Decompressor(Decompressor&&) noexcept = default;
 Decompressor& Decompressor::operator=(Decompressor&&) noexcept = default;
@@ -103,29 +108,23 @@ Result<void> Decompressor::decompress_into(ByteView frame, MutableByteView plain
   return {};
 }
 
+// In one piece, into buffers that double until they suffice: zstd's streaming mode would first
+// allocate the window that the frame asks for, up to 128 MiB for a few bytes.
 Result<Bytes> Decompressor::decompress(ByteView frame, std::size_t plain_bytes_max) {
-  ZSTD_DCtx* const context = zstd_->context.get();
-  ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
-  ZSTD_inBuffer input{frame.data(), frame.size(), 0};
-  Bytes plain;
-  std::size_t filled = 0;
-  for (;;) {
-    // One byte above the limit is room enough to notice that there is more.
-    plain.resize(std::min(plain_bytes_max + 1, std::max(first_buffer_bytes, plain.size() * 2)));
-    ZSTD_outBuffer output{plain.data(), plain.size(), filled};
-    const std::size_t status = ZSTD_decompressStream(context, &output, &input);
-    if (ZSTD_isError(status) != 0) return fail_zstd(status);
-    const bool no_progress = output.pos == filled;
-    filled = output.pos;
-    if (filled > plain_bytes_max)
+  if (frame.empty()) return fail(ErrorCode::corrupt, "zstd frame is missing");
+  for (std::size_t room = first_room(frame);; room *= 2) {
+    Bytes plain(std::min(room, plain_bytes_max));
+    const std::size_t written = ZSTD_decompressDCtx(zstd_->context.get(), plain.data(),
+                                                    plain.size(), frame.data(), frame.size());
+    const bool is_too_small = ZSTD_getErrorCode(written) == ZSTD_error_dstSize_tooSmall;
+    if (is_too_small && room < plain_bytes_max) continue;
+    if (is_too_small)
       return fail(ErrorCode::limit_exceeded,
                   fmt::format("zstd frame holds more than {} bytes", plain_bytes_max));
-    if (status == 0 && input.pos == input.size) break;
-    if (no_progress && input.pos == input.size)
-      return fail(ErrorCode::corrupt, "zstd frame is cut short");
+    if (ZSTD_isError(written) != 0) return fail_zstd(written);
+    plain.resize(written);
+    return plain;
   }
-  plain.resize(filled);
-  return plain;
 }
 
 }  // namespace holdfast::repo

@@ -55,7 +55,7 @@ class Decompressor {
 
   // Fills `plain` exactly; more or fewer bytes in the frame are `corrupt`. Allocates nothing.
   Result<void> decompress_into(ByteView frame, MutableByteView plain);
-  // For frames of unknown plain length. Never holds more than plain_bytes_max plus one window.
+  // For frames of unknown plain length. Never holds more than plain_bytes_max.
   Result<Bytes> decompress(ByteView frame, std::size_t plain_bytes_max);
 
  private:
