@@ -96,7 +96,11 @@ struct Fields {
     }
     return value;
   }
-  bool has(char byte) const { return at < text.size() && (text[at] | 0x20) == (byte | 0x20); }
+  // Letters (given as capitals) count in either case.
+  bool has(char byte) const {
+    const bool is_letter = byte >= 'A';
+    return at < text.size() && (text[at] == byte || (is_letter && text[at] == (byte | 0x20)));
+  }
   void expect(char byte) {
     if (!has(byte)) good = false;
     ++at;

@@ -19,7 +19,8 @@ void check_times(std::string_view text) {
   CHECK(written.size() <= repo::node_time_text_bytes_max);
   const auto again = repo::parse_node_time(written);
   CHECK(again.has_value() && *again == *node_time);
-  CHECK(time.has_value() && time->seconds == node_time->seconds);
+  // Only fractions of more than nine digits are refused by one and cut by the other.
+  CHECK(time.has_value() ? time->seconds == node_time->seconds : text.size() > written.size());
 }
 
 void check_spans(std::string_view text) {
