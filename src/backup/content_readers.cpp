@@ -14,13 +14,13 @@ Result<std::unique_ptr<ContentReaders>> ContentReaders::make(const ReaderSetup& 
 ContentReaders::ContentReaders(const ReaderSetup& setup, MirroredRing ring)
     : setup_(setup), ring_(std::move(ring)) {
   for (unsigned number = 0; number < setup_.threads; ++number) {
-    workers_.start([this](std::stop_token) -> Result<void> {
+    workers_.start([this](const std::stop_token&) -> Result<void> {
       auto result = work();
       if (!result.has_value()) shut_down();
       return result;
     });
   }
-  large_reader_.start([this](std::stop_token) -> Result<void> {
+  large_reader_.start([this](const std::stop_token&) -> Result<void> {
     LargeFileReader reader(setup_, ring_, [this](ChunkGroup group) {
       return work_queue_.push({{}, std::move(group)});
     });
@@ -67,7 +67,7 @@ Result<void> ContentReaders::flush_batch() {
 Result<void> ContentReaders::finish() {
   if (!batch_.empty()) work_queue_.push({std::exchange(batch_, {}), {}});
   large_queue_.close();
-  const auto read = large_reader_.wait();
+  auto read = large_reader_.wait();
   work_queue_.close();
   const auto worked = workers_.wait();
   if (!worked.has_value()) return fail(worked.error());

@@ -235,7 +235,7 @@ class MongoImport {
 
   void note_recoverable(const RecordedSegments& recorded) {
     if (!result_.window) {
-      result_.notes.push_back(
+      result_.notes.emplace_back(
           "the dump does not say when it was made: it can be exported as it is, and not combined "
           "with an oplog");
       return;
@@ -252,7 +252,7 @@ class MongoImport {
     }
     const auto windows = timeline->recoverable({*result_.window});
     if (windows.empty()) {
-      result_.notes.push_back(
+      result_.notes.emplace_back(
           "the recorded oplog does not cover the time in which the dump was made: no moment can be "
           "recovered from it yet");
       return;

@@ -157,7 +157,7 @@ Result<void> Check::check_packs() {
   std::atomic<std::size_t> next{0};
   TaskGroup workers;
   for (unsigned i = 0; i < threads(); ++i) {
-    workers.start([&](std::stop_token) -> Result<void> {
+    workers.start([&](const std::stop_token&) -> Result<void> {
       PackCheck check(repository_);
       auto checked = check_packs_of(check, next);
       MutexLock lock(progress_mutex_);

@@ -14,7 +14,7 @@ Result<std::uint64_t> IndexCheck::run(unsigned threads) {
   Channel<Entry> entries(indexed_packs_waiting_max);
   TaskGroup workers;
   for (unsigned i = 0; i < threads; ++i) {
-    workers.start([&](std::stop_token) -> Result<void> {
+    workers.start([&](const std::stop_token&) -> Result<void> {
       while (auto entry = entries.pop()) {
         auto checked = check(*entry);
         if (checked.has_value()) continue;
