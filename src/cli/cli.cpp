@@ -22,7 +22,7 @@ void add_global_options(CLI::App& app, GlobalOptions& globals) {
   app.add_flag("-q,--quiet", globals.quiet, "warnings and errors only");
   app.add_option("--progress", globals.progress, "none, plain, tty or json");
   app.add_option("--wait-lease", globals.wait_lease,
-                 "how long to wait for another holder, like 10m");
+                 "how long to wait for another holder (default 2m)");
   app.add_flag("--no-cache", globals.no_cache, "keep no index cache on this machine");
   app.add_option("--cache-dir", globals.cache_directory, "where the index cache is kept");
   app.add_option("--limit-upload", globals.limit_upload, "bytes a second, like 10M");

@@ -26,7 +26,8 @@ struct GlobalOptions {
   bool no_cache = false;
   std::optional<std::filesystem::path> cache_directory;
   std::optional<std::string> progress;  // none, plain, tty, json
-  std::string wait_lease = "0s";
+  // Longer than a lock of ours outlives its holder: a crash on another machine blocks nobody.
+  std::string wait_lease = "2m";
   std::optional<std::string> limit_upload;  // bytes a second
   std::optional<std::string> limit_download;
 };

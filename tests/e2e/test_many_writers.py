@@ -108,7 +108,7 @@ def test_an_exclusive_lock_of_restic_is_honoured(repository, restic, tmp_path):
     while not os.listdir(repository.directory / "locks") and checking.poll() is None:
         assert time.monotonic() < limit
         time.sleep(0.002)
-    finished = repository.run("backup", tmp_path / "tree", status=None)
+    finished = repository.run("backup", tmp_path / "tree", "--wait-lease", "0s", status=None)
     still_checking = checking.poll() is None
     checking.communicate()
     assert finished.status in ((11,) if still_checking else (0, 11)), finished.stderr
