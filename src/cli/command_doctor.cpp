@@ -64,8 +64,9 @@ Result<Diagnosis> of_keys(store::Store& store) {
 Result<std::vector<Diagnosis>> of_locks(const repo::Repository& repository) {
   const repo::LockOptions options;
   repo::LockSurvey survey(repository, options);
-  std::vector<Diagnosis> found;
   const auto locks = TRY(survey.look(std::nullopt));
+  std::vector<Diagnosis> found;
+  found.reserve(locks.size() + 1);
   for (const auto& seen : locks)
     found.push_back({seen.state == repo::LockState::live ? Health::good : Health::attention, "lock",
                      seen.lock.describe()});
