@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "repo/processor.hpp"
 
 namespace holdfast::repo {
 namespace {
@@ -79,6 +80,7 @@ class Engine {
   // Encryption and decryption are the same. `out` may be `in`.
   void apply(ByteView in, std::uint8_t* out) {
     int written = 0;
+    clear_upper_halves();
     CHECK(EVP_EncryptUpdate(counter_mode_.get(), out, &written, in.data(),
                             static_cast<int>(in.size())) == 1);
     CHECK(std::cmp_equal(written, in.size()));

@@ -6,7 +6,6 @@
 
 #include "repo/layout.hpp"
 #include "repo/sealing.hpp"
-#include "repo/sha256.hpp"
 
 namespace holdfast::repo {
 namespace {
@@ -17,6 +16,16 @@ constexpr std::size_t trailer_bytes_max(std::size_t count) {
 }
 
 }  // namespace
+
+std::size_t Packer::Room::offset() const {
+  return static_cast<std::size_t>(bytes_.data() - pack_->buffer.data());
+}
+
+void Packer::OpenPack::clear() {
+  blobs.clear();
+  used = 0;
+  hashed = {};
+}
 
 Packer::Packer(Context& context, store::Store& store, const MasterKey& key,
                const PackerOptions& options, Stored stored)
@@ -52,8 +61,8 @@ Packer::Room Packer::take_room(OpenPack& pack, const PackedBlob& blob) {
   room.bytes_ = MutableByteView(pack.buffer).subspan(pack.used, blob.length);
   pack.blobs.push_back(blob);
   pack.blobs.back().offset = static_cast<std::uint32_t>(pack.used);
+  pack.rooms_out.push_back(pack.used);
   pack.used += blob.length;
-  ++pack.rooms_out;
   return room;
 }
 
@@ -99,8 +108,8 @@ Result<std::optional<Packer::Room>> Packer::try_reserve(const PackedBlob& blob) 
 Result<void> Packer::commit(Room room) {
   {
     MutexLock lock(mutex_);
-    --room.pack_->rooms_out;
-    if (room.pack_->rooms_out == 0 && room.pack_->state == OpenPack::State::storing)
+    std::erase(room.pack_->rooms_out, room.offset());
+    if (room.pack_->is_quiet() && room.pack_->state == OpenPack::State::storing)
       changed_.notify_all();
   }
   if (room.own_pack_ != nullptr) return store_and_reopen(*room.own_pack_);
@@ -110,7 +119,34 @@ Result<void> Packer::commit(Room room) {
 void Packer::abandon(Room room, const Error& error) {
   MutexLock lock(mutex_);
   if (!failure_) failure_ = error;
-  --room.pack_->rooms_out;
+  std::erase(room.pack_->rooms_out, room.offset());
+  changed_.notify_all();
+}
+
+std::vector<Packer::Unhashed> Packer::lend_unhashed() {
+  std::vector<Unhashed> lent;
+  if (!can_hash_in_parts()) return lent;
+  MutexLock lock(mutex_);
+  for (const auto& pack : packs_) {
+    if (pack->state != OpenPack::State::open || pack->is_lent) continue;
+    const auto& out = pack->rooms_out;
+    const auto committed = out.empty() ? pack->used : *std::min_element(out.begin(), out.end());
+    const auto begin = static_cast<std::size_t>(pack->hashed.bytes);
+    const auto bytes = (committed - begin) / sha256_block_bytes * sha256_block_bytes;
+    if (bytes < unhashed_bytes_min) continue;
+    pack->is_lent = true;
+    lent.push_back({pack.get(), ByteView(pack->buffer).subspan(begin, bytes), pack->hashed});
+  }
+  return lent;
+}
+
+void Packer::give_back_hashed(std::span<const Unhashed> hashed) {
+  if (hashed.empty()) return;
+  MutexLock lock(mutex_);
+  for (const auto& part : hashed) {
+    part.pack->hashed = part.state;
+    part.pack->is_lent = false;
+  }
   changed_.notify_all();
 }
 
@@ -118,14 +154,13 @@ Result<void> Packer::store_and_reopen(OpenPack& pack) {
   {
     MutexLock lock(mutex_);
     pack.state = OpenPack::State::storing;
-    while (pack.rooms_out != 0) changed_.wait(mutex_);
+    while (!pack.is_quiet()) changed_.wait(mutex_);
     if (failure_) return fail(*failure_);
   }
   auto stored = store_pack(pack);
   MutexLock lock(mutex_);
   if (!stored.has_value() && !failure_) failure_ = stored.error();
-  pack.blobs.clear();
-  pack.used = 0;
+  pack.clear();
   pack.state = OpenPack::State::open;
   changed_.notify_all();
   return stored;
@@ -139,7 +174,7 @@ Result<void> Packer::store_pack(OpenPack& pack) {
                 MutableByteView(pack.buffer).subspan(pack.used, sealed_bytes)));
   store_le(pack.buffer.data() + pack.used + sealed_bytes, static_cast<std::uint32_t>(sealed_bytes));
   const auto file = ByteView(pack.buffer).first(pack.used + sealed_bytes + pack_length_field_bytes);
-  const PackId id{sha256(file)};
+  const PackId id{sha256(pack.hashed, file.subspan(pack.hashed.bytes))};
   TRY(store_.put(object_name(id), file, store::Durability::at_sync)
           .while_doing(fmt::format("storing a pack in {}", store_.describe())));
   return stored_(id, pack.blobs);
@@ -157,8 +192,7 @@ void Packer::merge_open() {
       into.blobs.push_back(blob);
     }
     into.used += from.used;
-    from.used = 0;
-    from.blobs.clear();
+    from.clear();
   }
 }
 

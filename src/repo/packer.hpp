@@ -11,12 +11,15 @@
 #include "base/mutex.hpp"
 #include "repo/cipher.hpp"
 #include "repo/pack_header.hpp"
+#include "repo/sha256.hpp"
 #include "store/store.hpp"
 
 namespace holdfast::repo {
 
 // Keeps what must be remembered of an open pack small (1 MiB).
 constexpr std::size_t packed_blobs_max = 16384;
+// Less than this is not worth lending.
+constexpr std::size_t unhashed_bytes_min = std::size_t{64} << 10;
 
 struct PackerOptions {
   BlobType type = BlobType::data;
@@ -37,6 +40,7 @@ class Packer {
 
   // Room for one sealed blob in a pack chosen by chance. Move-only.
   class Room;
+  struct OpenPack;
   // `blob.length` bytes; `blob.offset` is ignored. May store a full pack first, and wait for the
   // rooms of other threads in it. The caller fills the room, and commits it and all others it has
   // before it reserves again. A blob above pack_bytes gets its own pack. Errors: those of a pack
@@ -49,13 +53,22 @@ class Packer {
   // What is in the room must not be stored: everything from now on fails with `error`.
   void abandon(Room room, const Error& error);
 
+  // A pack's name is the hash of all its bytes. What is committed is lent to one thread at a time,
+  // which hashes it beside other messages and gives it back before it waits for anything; what was
+  // not hashed so is hashed alone when the pack is stored.
+  struct Unhashed {
+    OpenPack* pack = nullptr;
+    ByteView blocks;
+    Sha256Midstate state;
+  };
+  std::vector<Unhashed> lend_unhashed();
+  void give_back_hashed(std::span<const Unhashed> hashed);
+
   // Stores what is open. Leftovers that fit into one pack are merged, so that the sizes of a lone
   // file's chunks can not be read off. REQUIRES: no rooms are out.
   Result<void> flush();
 
  private:
-  struct OpenPack;
-
   bool fits(const OpenPack& pack, const PackedBlob& blob) const;
   OpenPack* pick_open() REQUIRES_LOCK(mutex_);
   void merge_open() REQUIRES_LOCK(mutex_);
@@ -83,9 +96,14 @@ struct Packer::OpenPack {
   enum class State : std::uint8_t { open, storing };
   State state = State::open;
   Bytes buffer;
-  std::size_t used = 0;  // bytes of sealed blobs
-  std::size_t rooms_out = 0;
+  std::size_t used = 0;                // bytes of sealed blobs
+  std::vector<std::size_t> rooms_out;  // offsets of those that are not committed
   std::vector<PackedBlob> blobs;
+  Sha256Midstate hashed;  // the first hashed.bytes of the buffer
+  bool is_lent = false;   // a thread hashes what follows
+
+  bool is_quiet() const { return rooms_out.empty() && !is_lent; }
+  void clear();
 };
 
 class Packer::Room {
@@ -94,6 +112,8 @@ class Packer::Room {
 
  private:
   friend class Packer;
+  std::size_t offset() const;
+
   OpenPack* pack_ = nullptr;
   std::unique_ptr<OpenPack> own_pack_;  // of a blob above pack_bytes
   MutableByteView bytes_;

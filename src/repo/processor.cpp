@@ -2,6 +2,7 @@
 
 #ifdef __x86_64__
 #include <cpuid.h>
+#include <immintrin.h>
 #endif
 
 namespace holdfast::repo {
@@ -25,10 +26,21 @@ bool processor_has_sha() {
   static const bool has = [] {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
     if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-    return (ebx >> 29 & 1) != 0 && __builtin_cpu_supports("sse4.1") != 0 &&
-           __builtin_cpu_supports("ssse3") != 0;
+    return (ebx >> 29 & 1) != 0 && __builtin_cpu_supports("avx") != 0 &&
+           __builtin_cpu_supports("sse4.1") != 0 && __builtin_cpu_supports("ssse3") != 0;
   }();
   return has;
+}
+
+namespace {
+[[gnu::target("avx")]] void zero_upper_halves() {
+  _mm256_zeroupper();
+}
+}  // namespace
+
+void clear_upper_halves() {
+  static const bool has_avx = __builtin_cpu_supports("avx") != 0;
+  if (has_avx) zero_upper_halves();
 }
 
 #else
@@ -42,6 +54,7 @@ bool processor_has_avx512_gfni() {
 bool processor_has_sha() {
   return false;
 }
+void clear_upper_halves() {}
 
 #endif
 

@@ -209,6 +209,7 @@ Sha256Stream& Sha256Stream::operator=(Sha256Stream&&) noexcept = default;
 Sha256Stream::~Sha256Stream() = default;
 
 void Sha256Stream::update(ByteView piece) {
+  clear_upper_halves();
   CHECK(EVP_DigestUpdate(state_->context.get(), piece.data(), piece.size()) == 1);
 }
 

@@ -11,7 +11,7 @@
 
 #include <utility>
 
-#define ON_SHA gnu::target("sha,sse4.1,ssse3")
+#define ON_SHA gnu::target("sha,avx,sse4.1,ssse3")
 #define ON_AVX512 gnu::target("avx512f,avx512bw,avx512dq,avx512vl")
 
 namespace holdfast::repo {
@@ -183,6 +183,7 @@ template <std::size_t lane_count>
   Stream streams[lane_count];
   load_states(states, streams);
   for (std::size_t block = 0; block < block_count; ++block) {
+    _mm256_zeroupper();  // see clear_upper_halves(); costs next to nothing
     __m128i abef[lane_count], cdgh[lane_count];
     for (std::size_t lane = 0; lane < lane_count; ++lane) {
       abef[lane] = streams[lane].abef;

@@ -4,13 +4,11 @@
 
 #include <utility>
 
-#include "repo/sha256.hpp"
-
 namespace holdfast::repo {
 namespace {
 
-// Buffers that a huge blob made larger are given back: chunks above this are rare.
-constexpr std::size_t buffer_bytes_kept = 2 * unverified_bytes_max;
+// Buffers that huge blobs made larger are given back: chunks that large are rare.
+constexpr std::size_t buffer_bytes_kept = std::size_t{8} << 20;
 
 std::size_t plain_bytes_of(const PackedBlob& blob) {
   return blob.is_compressed() ? blob.plain_length : blob.length - seal_overhead_bytes;
@@ -33,12 +31,8 @@ void UnverifiedBlobs::add(Packer& packer, Packer::Room room, const PackedBlob& b
   waiting_.push_back({&packer, std::move(room), blob});
 }
 
-bool UnverifiedBlobs::is_full() const {
-  return plain_bytes_ >= unverified_bytes_max || waiting_.size() >= unverified_blobs_max;
-}
-
-Result<void> UnverifiedBlobs::settle(const MasterKey& key) {
-  auto settled = verify(key);
+Result<void> UnverifiedBlobs::settle(const MasterKey& key, Packer& packer, const NextBlobs& next) {
+  auto settled = verify(key, packer, next);
   if (settled.has_value())
     settled = commit();
   else
@@ -50,19 +44,25 @@ Result<void> UnverifiedBlobs::settle(const MasterKey& key) {
   return settled;
 }
 
-Result<void> UnverifiedBlobs::verify(const MasterKey& key) {
+Result<void> UnverifiedBlobs::verify(const MasterKey& key, Packer& packer, const NextBlobs& next) {
   plain_.resize(plain_bytes_);
-  std::vector<ByteView> messages;
-  messages.reserve(waiting_.size());
+  std::vector<Digest> digests(waiting_.size());
   std::size_t at = 0;
-  for (const auto& waiting : waiting_) {
-    const auto plain = MutableByteView(plain_).subspan(at, plain_bytes_of(waiting.blob));
-    if (!open(key, waiting, plain).has_value()) return fail_faulty(waiting.blob);
-    messages.push_back(plain);
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    const auto plain = MutableByteView(plain_).subspan(at, plain_bytes_of(waiting_[i].blob));
+    if (!open(key, waiting_[i], plain).has_value()) {
+      batch_ = Sha256Batch();
+      return fail_faulty(waiting_[i].blob);
+    }
     at += plain.size();
+    batch_.add(plain, digests[i]);
   }
-  std::vector<Digest> digests(messages.size());
-  sha256_many(messages, digests);
+  for (std::size_t i = 0; i < next.plain.size(); ++i) batch_.add(next.plain[i], next.digests[i]);
+  auto parts = packer.lend_unhashed();
+  for (auto& part : parts) batch_.extend(part.state, part.blocks);
+  batch_.run();
+  packer.give_back_hashed(parts);
+
   for (std::size_t i = 0; i < digests.size(); ++i)
     if (digests[i] != waiting_[i].blob.id.bytes) return fail_faulty(waiting_[i].blob);
   return {};

@@ -1,7 +1,8 @@
 #pragma once
 // Blobs of one thread that stand sealed in their rooms of a pack and are still to be verified:
-// opened, decompressed and hashed again (docs/repository_format.md A15). They wait for each other,
-// because hashing several at once costs half of hashing them one by one (sha256.hpp).
+// opened, decompressed and hashed again (docs/repository_format.md A15). They wait for each other
+// and for the ids of the next ones, because hashing several messages at once costs half of hashing
+// them one by one (sha256.hpp).
 #include <vector>
 
 #include "repo/compress.hpp"
@@ -9,20 +10,22 @@
 
 namespace holdfast::repo {
 
-// So many blobs, or so many bytes of plaintext, are enough to verify at once.
-constexpr std::size_t unverified_blobs_max = 64;
-constexpr std::size_t unverified_bytes_max = std::size_t{4} << 20;
+// Blobs whose ids are wanted next: hashed in the same go.
+struct NextBlobs {
+  std::span<const ByteView> plain;
+  std::span<Digest> digests;  // as many
+};
 
 // One thread at a time. While blobs are in here their rooms are out: settle before anything that
 // waits for a pack (Packer::reserve, Packer::flush).
 class UnverifiedBlobs {
  public:
   void add(Packer& packer, Packer::Room room, const PackedBlob& blob);
-  bool is_full() const;
 
-  // Verifies all and commits their rooms. Errors: corrupt (faulty memory or processor; all rooms
-  // are abandoned), those of the store for a blob that has a pack of its own.
-  Result<void> settle(const MasterKey& key);
+  // Verifies all and commits their rooms; hashes `next` and what `packer` has to hash meanwhile.
+  // Errors: corrupt (faulty memory or processor; all rooms are abandoned), those of the store for a
+  // blob that has a pack of its own.
+  Result<void> settle(const MasterKey& key, Packer& packer, const NextBlobs& next = {});
 
  private:
   struct Waiting {
@@ -31,13 +34,14 @@ class UnverifiedBlobs {
     PackedBlob blob;
   };
 
-  Result<void> verify(const MasterKey& key);
+  Result<void> verify(const MasterKey& key, Packer& packer, const NextBlobs& next);
   Result<void> open(const MasterKey& key, const Waiting& waiting, MutableByteView plain);
   Result<void> commit();
   void abandon(const Error& error);
 
   std::vector<Waiting> waiting_;
   std::size_t plain_bytes_ = 0;
+  Sha256Batch batch_;
   Decompressor decompressor_;
   Bytes frame_;
   Bytes plain_;

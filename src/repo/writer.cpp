@@ -17,8 +17,17 @@ namespace {
 
 // A buffer that one huge blob made larger is given back: chunks above this are rare.
 constexpr std::size_t frame_bytes_kept = std::size_t{4} << 20;
-// Digests computed in one go by save_many.
-constexpr std::size_t hash_batch_max = 64;
+// Blobs that are hashed in one go: so many, or until they have so many bytes.
+constexpr std::size_t group_blobs_max = 64;
+constexpr std::size_t group_bytes_min = std::size_t{4} << 20;
+
+// How many of the first blobs make a group.
+std::size_t group_size(std::span<const ByteView> plain) {
+  std::size_t count = 0, bytes = 0;
+  while (count < plain.size() && count < group_blobs_max && bytes < group_bytes_min)
+    bytes += plain[count++].size();
+  return count;
+}
 
 // What one thread needs to store blobs.
 struct Bench {
@@ -68,6 +77,7 @@ class Writer::Impl {
   Result<SnapshotId> publish_snapshot(const Snapshot& snapshot);
 
  private:
+  Result<void> settle(Bench& bench, const NextBlobs& next = {});
   Result<void> save_with(Bench& bench, BlobType type, std::span<const ByteView> plain,
                          std::span<SavedBlob> out);
   Result<SavedBlob> save(const BlobHandle& handle, ByteView plain, Bench& bench);
@@ -143,23 +153,33 @@ Result<void> Writer::Impl::save_many(BlobType type, std::span<const ByteView> pl
   auto bench = benches_.take();
   auto saved = save_with(*bench, type, plain, out);
   // In any case: as long as a room is out, its pack can not be stored.
-  auto settled = bench->unverified.settle(repository_.key().master);
+  auto settled = settle(*bench);
   benches_.give_back(std::move(bench));
-  if (!settled.has_value()) return fail(remember(std::move(settled.error())));
+  if (!settled.has_value()) return settled;
   return saved;
 }
 
+// While one group is verified, the ids of the next are computed.
 Result<void> Writer::Impl::save_with(Bench& bench, BlobType type, std::span<const ByteView> plain,
                                      std::span<SavedBlob> out) {
-  std::array<Digest, hash_batch_max> digests;
-  for (std::size_t begin = 0; begin < plain.size(); begin += hash_batch_max) {
-    const auto batch = plain.subspan(begin, std::min(hash_batch_max, plain.size() - begin));
-    sha256_many(batch, std::span(digests).first(batch.size()));
-    for (std::size_t at = 0; at < batch.size(); ++at) {
-      const auto saved = TRY(save({type, BlobId{digests[at]}}, batch[at], bench));
-      out[begin + at] = saved;
-    }
+  std::vector<Digest> digests(plain.size());
+  const auto hash_group_at = [&](std::size_t begin) -> Result<std::size_t> {
+    const auto count = group_size(plain.subspan(begin));
+    TRY(settle(bench, {plain.subspan(begin, count), std::span(digests).subspan(begin, count)}));
+    return begin + count;
+  };
+  std::size_t end = TRY(hash_group_at(0));
+  for (std::size_t at = 0; at < plain.size(); ++at) {
+    if (at == end) end = TRY(hash_group_at(at));
+    const auto saved = TRY(save({type, BlobId{digests[at]}}, plain[at], bench));
+    out[at] = saved;
   }
+  return {};
+}
+
+Result<void> Writer::Impl::settle(Bench& bench, const NextBlobs& next) {
+  auto settled = bench.unverified.settle(repository_.key().master, data_packer_, next);
+  if (!settled.has_value()) return fail(remember(std::move(settled.error())));
   return {};
 }
 
@@ -231,7 +251,6 @@ Result<std::uint32_t> Writer::Impl::store_blob(const BlobHandle& handle, ByteVie
     return blob.length;
   }
   bench.unverified.add(packer, std::move(room), blob);
-  if (bench.unverified.is_full()) TRY(bench.unverified.settle(repository_.key().master));
   return blob.length;
 }
 
@@ -239,7 +258,7 @@ Result<std::uint32_t> Writer::Impl::store_blob(const BlobHandle& handle, ByteVie
 Result<Packer::Room> Writer::Impl::reserve(Packer& packer, const PackedBlob& blob, Bench& bench) {
   auto room = TRY(packer.try_reserve(blob));
   if (room) return std::move(*room);
-  TRY(bench.unverified.settle(repository_.key().master));
+  TRY(settle(bench));
   return packer.reserve(blob);
 }
 
