@@ -72,7 +72,7 @@ Result<int> remove(Session& session, const std::string& prefix) {
 }
 
 // A new password never falls back to the variables of the present one.
-void add_password_options(CLI::App* verb, std::shared_ptr<PasswordSource> source) {
+void add_password_options(CLI::App* verb, const std::shared_ptr<PasswordSource>& source) {
   auto* file = verb->add_option("--new-password-file", source->file, "file with the new password");
   auto* command = verb->add_option("--new-password-command", source->command,
                                    "command that prints the new password");
