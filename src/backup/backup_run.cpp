@@ -5,6 +5,8 @@
 namespace holdfast::backup {
 namespace {
 
+constexpr std::uint64_t progress_every_files = 256;
+
 void note_excluded(const RunSetup& setup, std::string_view path, dataset::ExcludeReason reason) {
   if (reason != dataset::ExcludeReason::other_file_system) {
     ++setup.result.excluded;
@@ -69,27 +71,25 @@ Result<void> StoringVisitor::leave() {
 Result<void> StoringVisitor::found(const dataset::FoundEntry& entry) {
   TRY(setup_.context.check_stop());
   setup_.required.saw(entry.path);
-  const auto* previous = setup_.parents.find(entry.entry.name);
+  auto* previous = setup_.parents.find(entry.entry.name);
   if (entry.entry.kind == dataset::FileKind::file) return found_file(entry, previous);
-  auto node = node_with_details(entry, previous);
+  const auto node = node_with_details(entry, previous);
   if (node.type == repo::NodeType::symlink && node.link_target.empty()) return {};
   ++run_.counters.files_done;
-  auto& tree = *trees_.back();
-  return tree.fill(tree.reserve(), std::move(node));
+  return trees_.back()->add(node);
 }
 
-Result<void> StoringVisitor::found_file(const dataset::FoundEntry& entry,
-                                        const repo::Node* previous) {
-  FileJob job;
-  if (previous != nullptr) {
-    const auto change =
+Result<void> StoringVisitor::found_file(const dataset::FoundEntry& entry, repo::Node* previous) {
+  auto change = Change::changed;
+  if (previous != nullptr)
+    change =
         content_change(*previous, entry.entry, setup_.options.change_detection, setup_.uncertain);
-    if (change == Change::none) {
-      const bool taken = TRY(take_unchanged(entry, *previous));
-      if (taken) return {};
-    }
-    if (change != Change::changed) job.previous_content = previous->content;
+  if (change == Change::none) {
+    const bool taken = TRY(take_unchanged(entry, *previous));
+    if (taken) return {};
   }
+  FileJob job;
+  if (change != Change::changed) job.previous_content = previous->content;
   job.parent = entry.parent;
   job.open_name = entry.open_name;
   job.facts = entry.entry;
@@ -99,24 +99,25 @@ Result<void> StoringVisitor::found_file(const dataset::FoundEntry& entry,
   return readers_.add(std::move(job));
 }
 
-// False when the repository has lost a part of the content: then the file is read again.
+// The parent's node with the facts of now; no call and no allocation for a file that stayed as it
+// was. False when the repository has lost a part of the content: then the file is read again.
 Result<bool> StoringVisitor::take_unchanged(const dataset::FoundEntry& entry,
-                                            const repo::Node& previous) {
+                                            repo::Node& previous) {
   for (const auto& id : previous.content) {
     const bool has = TRY(run_.writer.reuse({repo::BlobType::data, id}));
     if (!has) return false;
   }
-  auto node = node_with_details(entry, &previous);
-  node.size = previous.size;
-  node.content = previous.content;
-  ++run_.counters.files_unmodified;
-  ++run_.counters.files_done;
-  run_.counters.bytes_done += node.size;
-  if (run_.counters.files_done % 256 == 0)
-    setup_.context.log.progress(
-        {"backup", run_.counters.files_done, 0, run_.counters.bytes_done, 0});
-  auto& tree = *trees_.back();
-  TRY(tree.fill(tree.reserve(), std::move(node)));
+  if (!same_details(previous, entry.entry)) {
+    auto details = node_with_details(entry, nullptr);
+    previous.extended_attributes = std::move(details.extended_attributes);
+  }
+  set_facts(previous, entry.entry, owners_, setup_.options.time_offset);
+  auto& counters = run_.counters;
+  ++counters.files_unmodified;
+  counters.bytes_done += previous.size;
+  if (++counters.files_done % progress_every_files == 0)
+    setup_.context.log.progress({"backup", counters.files_done, 0, counters.bytes_done, 0});
+  TRY(trees_.back()->add(previous));
   return true;
 }
 

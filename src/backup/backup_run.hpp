@@ -46,8 +46,8 @@ class StoringVisitor final : public dataset::WalkVisitor {
   void excluded(std::string_view path, dataset::ExcludeReason reason) override;
 
  private:
-  Result<void> found_file(const dataset::FoundEntry& entry, const repo::Node* previous);
-  Result<bool> take_unchanged(const dataset::FoundEntry& entry, const repo::Node& previous);
+  Result<void> found_file(const dataset::FoundEntry& entry, repo::Node* previous);
+  Result<bool> take_unchanged(const dataset::FoundEntry& entry, repo::Node& previous);
   repo::Node node_with_details(const dataset::FoundEntry& entry, const repo::Node* previous);
 
   const RunSetup& setup_;

@@ -22,8 +22,10 @@ constexpr std::size_t batch_files_max = 128;
 constexpr std::uint64_t batch_bytes_max = 2 << 20;
 // A group of chunks is handed on when it has this much.
 constexpr std::size_t group_chunks_max = 8;
-constexpr std::size_t group_bytes_max = 4 << 20;
-constexpr std::size_t ring_bytes = 32 << 20;  // a longest chunk, a group, and what workers hold
+constexpr std::size_t group_bytes_max = 3 << 20;
+// A cut is looked for in this much first: nine of ten chunks are shorter. Then in a longest chunk.
+constexpr std::size_t window_bytes_first = 3 << 20;
+constexpr std::size_t ring_bytes = 16 << 20;  // a longest chunk, a group, and what workers hold
 constexpr std::size_t read_bytes_max = 1 << 20;
 constexpr std::size_t work_queue_max = 4;
 constexpr std::size_t large_queue_max = 64;

@@ -2,10 +2,22 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 
 namespace holdfast::backup {
+namespace {
+
+// One call for a file that is as long as the walk saw: a short read of a regular file is its end.
+Result<std::size_t> read_small(int fd, MutableByteView room, std::uint64_t bytes_expected) {
+  const auto got = ::read(fd, room.data(), room.size());
+  if (got >= 0 && static_cast<std::uint64_t>(got) == bytes_expected)
+    return static_cast<std::size_t>(got);
+  return read_up_to_at(fd, room, 0);
+}
+
+}  // namespace
 
 Result<void> leave_out(FileJob& job, const Error& error, ProblemLog& problems) {
   // What vanishes between looking and opening was simply deleted.
@@ -80,7 +92,8 @@ Result<ReadEnd> SmallFileReader::read_once(FileJob& job, unsigned attempt) {
   }
   if (memory_.size() < used_ + room)
     memory_.resize(std::max<std::size_t>(used_ + room, 2 * memory_.size()));
-  const auto got = read_up_to(fd->get(), MutableByteView(memory_).subspan(used_, room));
+  const auto got =
+      read_small(fd->get(), MutableByteView(memory_).subspan(used_, room), job.facts.size);
   if (!got.has_value()) {
     TRY(leave_out(job, got.error(), setup_.problems));
     return ReadEnd::left_out;
@@ -191,9 +204,9 @@ Result<ReadEnd> LargeFileReader::save_once(FileJob& job, unsigned attempt) {
   return ReadEnd::taken;
 }
 
-// Reads until a longest chunk is in the window or the file has ended. False when stopped.
+// Reads until the window has what it wants or the file has ended. False when stopped.
 Result<bool> LargeFileReader::fill(Window& window, int fd, std::uint64_t bytes_max) {
-  while (!window.at_end && ring_.written() - window.begin < repo::chunk_bytes_max) {
+  while (!window.at_end && ring_.written() - window.begin < window.wanted_bytes) {
     auto room = ring_.writable();
     if (room.empty()) return false;
     const auto wanted =
@@ -206,12 +219,15 @@ Result<bool> LargeFileReader::fill(Window& window, int fd, std::uint64_t bytes_m
   return true;
 }
 
-// Moves one chunk from the window to the group. False when stopped.
+// Moves one chunk from the window to the group, or asks for a larger window. False when stopped.
 bool LargeFileReader::cut(Window& window, ChunkGroup& group) {
   const auto rest =
       ring_.view(window.begin, static_cast<std::size_t>(ring_.written() - window.begin));
   const auto length = setup_.chunker.first_cut(rest);
   if (length == 0) return true;
+  const bool is_cut = length < rest.size() || window.at_end || length == repo::chunk_bytes_max;
+  window.wanted_bytes = is_cut ? window_bytes_first : repo::chunk_bytes_max;
+  if (!is_cut) return true;
   group.chunks.push_back(rest.first(length));
   window.begin += length;
   std::size_t group_bytes = 0;

@@ -70,6 +70,7 @@ class LargeFileReader {
   struct Window {
     std::uint64_t begin = 0;  // ring position of the first byte that is in no chunk yet
     std::uint64_t read_bytes = 0;
+    std::size_t wanted_bytes = window_bytes_first;
     bool at_end = false;
   };
 

@@ -37,9 +37,8 @@ bool counts_links(repo::NodeType type) {
 
 }  // namespace
 
-repo::Node to_node(const dataset::FileEntry& entry, dataset::OwnerNames& owners,
-                   TimeOffset offset) {
-  repo::Node node;
+void set_facts(repo::Node& node, const dataset::FileEntry& entry, dataset::OwnerNames& owners,
+               TimeOffset offset) {
   node.name = entry.name;
   node.type = type_of(entry.kind);
   node.mode = dataset::go_mode_of(entry.kind, entry.permissions);
@@ -52,9 +51,17 @@ repo::Node to_node(const dataset::FileEntry& entry, dataset::OwnerNames& owners,
   node.group = owners.group(entry.gid);
   node.inode = entry.inode;
   node.device_id = entry.device_id;
-  if (counts_links(node.type)) node.links = entry.links;
-  if (node.type == repo::NodeType::dev || node.type == repo::NodeType::chardev)
-    node.device = entry.device;
+  node.links = counts_links(node.type) ? entry.links : 0;
+  const bool is_device = node.type == repo::NodeType::dev || node.type == repo::NodeType::chardev;
+  node.device = is_device ? entry.device : 0;
+  node.generic_attributes.clear();
+  node.error.clear();
+}
+
+repo::Node to_node(const dataset::FileEntry& entry, dataset::OwnerNames& owners,
+                   TimeOffset offset) {
+  repo::Node node;
+  set_facts(node, entry, owners, offset);
   return node;
 }
 

@@ -7,8 +7,10 @@
 
 namespace holdfast::backup {
 
-// All but content, subtree and attributes. atime is stored as mtime, so that reading a file does
-// not change its tree.
+// Sets all but content, size, subtree, link target and attributes. atime is stored as mtime, so
+// that reading a file does not change its tree.
+void set_facts(repo::Node& node, const dataset::FileEntry& entry, dataset::OwnerNames& owners,
+               TimeOffset offset);
 repo::Node to_node(const dataset::FileEntry& entry, dataset::OwnerNames& owners, TimeOffset offset);
 void take_details(repo::Node& node, dataset::FileEntry&& details);
 

@@ -26,7 +26,7 @@ const repo::StoredSnapshot* choose_parent(const std::vector<repo::StoredSnapshot
 }
 
 ParentTree::ParentTree(const repo::Repository& repository, const repo::StoredSnapshot* snapshot)
-    : repository_(repository) {
+    : repository_(repository), reader_(repository) {
   if (snapshot != nullptr) root_ = snapshot->snapshot.tree;
 }
 
@@ -44,7 +44,7 @@ void ParentTree::leave() {
 }
 
 void ParentTree::open(Level& level, const repo::BlobId& tree) {
-  auto blob = repository_.load_blob({repo::BlobType::tree, tree});
+  const auto blob = reader_.load({repo::BlobType::tree, tree});
   if (!blob.has_value()) {
     repository_.context().log.warn(
         fmt::format("a directory of the parent snapshot can not be read, its files are read again: "
@@ -52,7 +52,7 @@ void ParentTree::open(Level& level, const repo::BlobId& tree) {
                     describe(blob.error())));
     return;
   }
-  level.blob = std::move(*blob);
+  level.blob = to_bytes(*blob);
   level.reader.emplace(level.blob);
   level.advance();
 }
@@ -62,7 +62,7 @@ void ParentTree::Level::advance() {
   has_node = got.has_value() && *got;  // a malformed rest is as good as none
 }
 
-const repo::Node* ParentTree::find(std::string_view name) {
+repo::Node* ParentTree::find(std::string_view name) {
   auto& level = *levels_.back();
   while (level.has_node && level.node.name < name) level.advance();
   return level.has_node && level.node.name == name ? &level.node : nullptr;

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "repo/repository.hpp"
+#include "repo/blob_reader.hpp"
 #include "repo/tree.hpp"
 
 namespace holdfast::backup {
@@ -25,8 +25,9 @@ class ParentTree {
   void enter(const repo::Node* previous);
   void leave();
 
-  // Names are asked for in ascending order within a directory. Valid until the next call.
-  const repo::Node* find(std::string_view name);
+  // Names are asked for in ascending order within a directory. Valid, and the caller's to change,
+  // until the next call.
+  repo::Node* find(std::string_view name);
 
  private:
   struct Level {
@@ -40,6 +41,7 @@ class ParentTree {
   void open(Level& level, const repo::BlobId& tree);
 
   const repo::Repository& repository_;
+  repo::BlobReader reader_;
   std::optional<repo::BlobId> root_;
   std::vector<std::unique_ptr<Level>> levels_;
 };

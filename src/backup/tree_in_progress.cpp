@@ -7,6 +7,16 @@ TreeInProgress::TreeInProgress(Run& run, Handle parent, repo::Node self, Previou
   slot_in_parent_ = parent_->reserve();
 }
 
+Result<void> TreeInProgress::add(const repo::Node& node) {
+  MutexLock lock(mutex_);
+  if (waiting_.empty()) {
+    ++first_waiting_;
+    return encoder_.add(node);
+  }
+  waiting_.push_back({Entry::State::ready, node});
+  return {};
+}
+
 TreeInProgress::Slot TreeInProgress::reserve() {
   MutexLock lock(mutex_);
   waiting_.emplace_back();

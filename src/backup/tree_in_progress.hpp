@@ -44,7 +44,8 @@ class TreeInProgress {
   explicit TreeInProgress(Run& run) : run_(run) {}  // the root
   TreeInProgress(Run& run, Handle parent, repo::Node self, PreviousTree previous);
 
-  // The walking thread: entries in ascending order of names, then close.
+  // The walking thread: entries in ascending order of names, ready at once or later, then close.
+  Result<void> add(const repo::Node& node);
   Slot reserve();
   Result<void> close();
 

@@ -66,8 +66,7 @@ dataset::FileEntry to_entry(const repo::Node& node) {
 std::uint64_t hash_of_content(const std::vector<repo::BlobId>& content) {
   constexpr std::uint64_t prime = 0x9e3779b97f4a7c15;
   std::uint64_t hash = content.size();
-  for (const auto& id : content)
-    hash = (hash ^ load_le<std::uint64_t>(id.bytes.data())) * prime;
+  for (const auto& id : content) hash = (hash ^ load_le<std::uint64_t>(id.bytes.data())) * prime;
   return hash;
 }
 
@@ -83,8 +82,7 @@ Result<std::vector<repo::IndexedBlob>> locate_content(const repo::Index& index,
     }
     const auto marked = index.find_all(handle);
     if (marked.empty())
-      return fail(ErrorCode::not_found,
-                  fmt::format("data blob {} is in no index", id.short_hex()));
+      return fail(ErrorCode::not_found, fmt::format("data blob {} is in no index", id.short_hex()));
     blobs.push_back(marked.front());
   }
   return blobs;
