@@ -52,9 +52,9 @@ TEST_CASE("a polynomial that can not cut is refused") {
 }
 
 TEST_CASE("members of rustic are honoured or kept") {
-  const std::string json = config_json(
-      "2", "3da3358b4dc173",
-      R"(,"is_hot":true,"append_only":true,"compression":-3,"treepack_size":4194304,"x":{"y":1.5})");
+  const std::string json = config_json("2", "3da3358b4dc173",
+                                       R"(,"is_hot":true,"append_only":true,"compression":-3,)"
+                                       R"("treepack_size":4194304,"x":{"y":1.5})");
   const ConfigFile config = decode_config(as_bytes(json)).value();
   CHECK(config.is_hot);
   CHECK(config.append_only);

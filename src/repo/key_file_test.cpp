@@ -41,8 +41,8 @@ MasterKey counting_key() {
 std::string key_json(const std::string& n, const std::string& r, const std::string& p,
                      std::size_t salt_bytes = 64, const char* kdf = "scrypt") {
   return R"({"kdf":")" + std::string(kdf) + R"(","N":)" + n + R"(,"r":)" + r + R"(,"p":)" + p +
-         R"(,"salt":")" + to_base64(Bytes(salt_bytes, 0)) + R"(","data":")" + to_base64(Bytes(160, 0)) +
-         R"("})";
+         R"(,"salt":")" + to_base64(Bytes(salt_bytes, 0)) + R"(","data":")" +
+         to_base64(Bytes(160, 0)) + R"("})";
 }
 
 ErrorCode code_of(const auto& result) {

@@ -122,8 +122,8 @@ TEST_CASE("a node with a name and a type only is read, with unknown times") {
 }
 
 TEST_CASE("unknown members, nulls and doubled members do no harm") {
-  const Node node = node_of(
-      R"("type":"file","future":{"a":[1,2]},"size":1,"size":2,"user":null,"name":"x","content":[])");
+  const Node node = node_of(R"("type":"file","future":{"a":[1,2]},"size":1,"size":2,)"
+                            R"("user":null,"name":"x","content":[])");
   CHECK(node.size == 2);
   CHECK(node.user.empty());
   CHECK(node.has_content);
