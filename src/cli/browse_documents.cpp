@@ -109,7 +109,7 @@ Result<int> query(Session& session, DocumentLine line) {
                                     {"base", found.base.hex()},
                                     {"document", document_as_json(found.document)}};
     if (found.at) document["at"] = moment_as_json(*found.at);
-    print_json("document", std::move(document));
+    print_json("document", document);
   } else if (found.document) {
     session.context().log.note("as of " + found.moment);
     print(text_of(found.document) + "\n");

@@ -78,7 +78,7 @@ recover::BrowseVisitor printer(Session& session, bool with_snapshot) {
     if (json) {
       auto row = as_json(entry.path, entry.node);
       row["snapshot_id"] = entry.snapshot.id.hex();
-      print_json("entry", std::move(row));
+      print_json("entry", row);
     } else {
       print((with_snapshot ? entry.snapshot.id.short_hex() + " " : "") +
             line_of(entry.path, entry.node));

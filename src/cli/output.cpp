@@ -27,7 +27,7 @@ void print(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-void print_json(std::string_view type, nlohmann::ordered_json document) {
+void print_json(std::string_view type, const nlohmann::ordered_json& document) {
   nlohmann::ordered_json whole{{"v", 1}, {"type", type}};
   whole.update(document);
   print(whole.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");

@@ -21,6 +21,6 @@ class Table {
 void print(std::string_view text);
 // Adds "v" and "type" in front, as every JSON document of ours has them. Bytes that are not UTF-8
 // are replaced.
-void print_json(std::string_view type, nlohmann::ordered_json document);
+void print_json(std::string_view type, const nlohmann::ordered_json& document);
 
 }  // namespace holdfast::cli

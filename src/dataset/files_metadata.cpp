@@ -20,7 +20,7 @@ const int current_directory = AT_FDCWD;
 
 namespace {
 
-using group_record = ::group;  // OwnerNames::group hides the name
+using GroupRecord = ::group;  // OwnerNames::group hides the name
 
 FileKind kind_of(std::uint32_t mode) {
   switch (mode & S_IFMT) {
@@ -183,8 +183,8 @@ const std::string& OwnerNames::user(std::uint32_t uid) {
 const std::string& OwnerNames::group(std::uint32_t gid) {
   const auto [at, is_new] = groups_.try_emplace(gid);
   if (is_new)
-    at->second = look_up<group_record>([gid](auto... rest) { return ::getgrgid_r(gid, rest...); },
-                                       &group_record::gr_name);
+    at->second = look_up<GroupRecord>([gid](auto... rest) { return ::getgrgid_r(gid, rest...); },
+                                      &GroupRecord::gr_name);
   return at->second;
 }
 

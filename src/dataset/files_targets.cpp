@@ -48,7 +48,10 @@ std::string real_root_of(const std::string& cleaned) {
   std::string root = ".";
   for (const auto& part : split(cleaned)) {
     if (part != "..") break;
-    root = root == "." ? ".." : root + "/..";
+    if (root == ".")
+      root = "..";
+    else
+      root += "/..";
   }
   return root;
 }
