@@ -88,7 +88,8 @@ class GlobCompiler {
     }
     if (byte == '-' && previous >= 0 && at_ + 1 < text_.size() && text_[at_ + 1] != ']') {
       ++at_;
-      if (text_[at_] == '\\' && ++at_ == text_.size()) return false;
+      if (text_[at_] == '\\') ++at_;
+      if (at_ == text_.size()) return false;
       const int last = static_cast<std::uint8_t>(text_[at_++]);
       for (int value = previous; value <= last; ++value) set.set(static_cast<std::size_t>(value));
       previous = -1;
@@ -350,8 +351,8 @@ Match PatternSet::match(const PathToMatch& path) const {
     if (parts.empty()) parts = split_path(rule.from_root ? path.absolute : path.relative);
     return match_path_components(rule.components, parts);
   };
-  for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule)
-    if (hits(*rule)) return rule->negated ? Match::negated : Match::yes;
+  for (const auto& rule : std::views::reverse(rules_))
+    if (hits(rule)) return rule.negated ? Match::negated : Match::yes;
   return Match::none;
 }
 

@@ -161,6 +161,7 @@ Result<std::optional<CollectionNumber>> Catalog::target(const Change& change) {
 
 std::vector<IndexBuildInProgress> Catalog::builds_in_progress() const {
   std::vector<IndexBuildInProgress> builds;
+  builds.reserve(builds_.size());
   for (const auto& [uuid, build] : builds_)
     builds.push_back({at(build.collection).facts.ns, uuid, build.started, build.specs});
   return builds;
