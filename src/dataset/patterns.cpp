@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cctype>
+#include <ranges>
 
 namespace holdfast::dataset {
 
