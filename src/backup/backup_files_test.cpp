@@ -58,10 +58,21 @@ struct Backups {
   }
   FilesBackupResult run() { return run(options()); }
 
+  // The tree of root itself: others change what is above it, /tmp for one, while a test runs.
+  repo::BlobId below(const repo::BlobId& tree) { return node_at(tree, root).subtree.value(); }
+  // How many trees can be new for that reason.
+  std::uint64_t trees_above() const {
+    const auto path = root.relative_path();
+    return static_cast<std::uint64_t>(std::distance(path.begin(), path.end()));
+  }
+
   // The node at a path below root in a tree.
   repo::Node node(const repo::BlobId& tree, const fs::path& relative) {
+    return node_at(tree, root / relative);
+  }
+  repo::Node node_at(const repo::BlobId& tree, const fs::path& absolute) {
     auto repository = memory.open_indexed();
-    const auto path = (root / relative).relative_path();
+    const auto path = absolute.relative_path();
     auto at = tree;
     repo::Node node;
     for (const auto& part : path) {
@@ -116,22 +127,22 @@ TEST_CASE("what did not change is known by its facts and not opened") {
   CHECK(first.summary.files_new == 301);
   const auto second = backups.run();
   CHECK(second.parent == first.snapshot);
-  CHECK(second.tree == first.tree);
+  CHECK(backups.below(second.tree) == backups.below(first.tree));
   CHECK(second.summary.files_unmodified == 301);
   CHECK(second.summary.data_blobs == 0);
-  CHECK(second.summary.tree_blobs == 0);
+  CHECK(second.summary.tree_blobs <= backups.trees_above());
   CHECK(second.summary.total_bytes_processed == first.summary.total_bytes_processed);
 
   write(backups.root / "many/7", "8");
   const auto third = backups.run();
   CHECK(third.summary.files_changed == 1);
   CHECK(third.summary.files_unmodified == 300);
-  CHECK(third.tree != first.tree);
+  CHECK(backups.below(third.tree) != backups.below(first.tree));
   CHECK(as_text(backups.content(backups.node(third.tree, "many/7"))) == "8");
 
   auto options = backups.options();
   options.parent_choice = ParentChoice::none;
-  CHECK(backups.run(options).tree == third.tree);
+  CHECK(backups.below(backups.run(options).tree) == backups.below(third.tree));
   options.author.hostname = "other";
   options.parent_choice = ParentChoice::newest_alike;
   CHECK_FALSE(backups.run(options).parent);
@@ -145,7 +156,7 @@ TEST_CASE("content that the repository has lost is read again although the file 
     REQUIRE(backups.memory.store.remove(name).has_value());
   const auto second = backups.run();
   CHECK(second.summary.data_blobs == 1);
-  CHECK(second.tree == first.tree);
+  CHECK(backups.below(second.tree) == backups.below(first.tree));
 }
 
 TEST_CASE("special entries, links and odd names keep what they are") {
@@ -163,7 +174,7 @@ TEST_CASE("special entries, links and odd names keep what they are") {
   CHECK(one.links == 2);
   CHECK(one.inode == other.inode);
   CHECK(one.content == other.content);
-  CHECK(backups.run().tree == result.tree);
+  CHECK(backups.below(backups.run().tree) == backups.below(result.tree));
 }
 
 TEST_CASE("a missing path is reported and the rest is saved; nothing at all is an error") {
