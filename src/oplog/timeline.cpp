@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 
 namespace holdfast::oplog {
 
@@ -94,8 +95,8 @@ Result<Timeline> Timeline::make(std::vector<SegmentFacts> segments) {
 
 Relation Timeline::relation_of(const SegmentFacts& next) const {
   // A chain that `next` touches decides; else it stands in a gap.
-  for (auto chain = chains_.rbegin(); chain != chains_.rend(); ++chain) {
-    const auto relation = relation_to_chain(*chain, next);
+  for (const auto& chain : std::views::reverse(chains_)) {
+    const auto relation = relation_to_chain(chain, next);
     if (relation != Relation::gap) return relation;
   }
   return Relation::gap;
