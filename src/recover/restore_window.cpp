@@ -153,7 +153,7 @@ Result<void> WindowRestore::fetch(std::size_t number, repo::BlobReader& reader) 
   blobs.reserve(planned.size());
   for (const auto& one : planned) blobs.push_back(one.blob);
   std::vector<bool> delivered(planned.size(), false);
-  const auto loaded = reader.load_run(blobs, [&](std::size_t at, ByteView plain) -> Result<void> {
+  auto loaded = reader.load_run(blobs, [&](std::size_t at, ByteView plain) -> Result<void> {
     delivered[at] = true;
     return write_uses(planned[at], plain);
   });

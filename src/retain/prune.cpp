@@ -156,8 +156,8 @@ Result<PruneFacts> Pruning::gather_facts(const Tallies& tallies) {
   PruneFacts facts;
   facts.others_at_work = !others_.empty();
   for (std::uint32_t number = 0; number < index.loaded_pack_count(); ++number) {
-    auto pack = TRY(facts_of(number, tallies.packs[number]));
-    facts.packs.push_back(std::move(pack));
+    const auto pack = TRY(facts_of(number, tallies.packs[number]));
+    facts.packs.push_back(pack);
     numbers_.emplace(facts.packs.back().id, number);
   }
   find_unindexed(facts);
