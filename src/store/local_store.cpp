@@ -286,8 +286,6 @@ Result<void> LocalStore::make_durable(Unsynced& file) {
 }
 
 Result<void> LocalStore::keep_until_sync(std::string_view name, Unsynced file) {
-  Unsynced oldest;
-  std::string oldest_name;
   {
     MutexLock lock(mutex_);
     file.order = next_order_++;
