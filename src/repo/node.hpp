@@ -1,6 +1,6 @@
 #pragma once
 // One entry of a tree: a file, directory, link or device with everything needed to make it again.
-// Field meanings and order: shared/formats/repository.md A9 (docs/repository_format.md).
+// Field meanings and order: docs/repository_format.md A9.
 #include <optional>
 #include <string>
 #include <vector>
