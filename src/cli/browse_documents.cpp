@@ -5,12 +5,12 @@
 
 #include "base/time_text.hpp"
 #include "bson/ext_json.hpp"
+#include "catalog/mongo_moment.hpp"
 #include "cli/browse.hpp"
 #include "cli/environment.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
 #include "recover/browse_mongo.hpp"
-#include "recover/mongo_moment.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -75,7 +75,7 @@ void print_versions(Session& session, const DocumentLine& line,
     return;
   }
   for (const auto& found : versions)
-    print(fmt::format("{}  {:<8} {}\n", recover::describe(found.version.order.effective),
+    print(fmt::format("{}  {:<8} {}\n", catalog::describe(found.version.order.effective),
                       oplog::name_of(found.version.kind), text_of(found.version.document)));
   print(fmt::format("{} versions\n", versions.size()));
 }

@@ -3,12 +3,12 @@
 #include <nlohmann/json.hpp>
 
 #include "backup/import_mongo.hpp"
+#include "catalog/mongo_moment.hpp"
 #include "cli/author.hpp"
 #include "cli/command.hpp"
 #include "cli/environment.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
-#include "recover/mongo_moment.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -61,8 +61,8 @@ void print_text(const std::string& dataset, const backup::MongoImportResult& res
                       result.oplog->new_count, result.oplog->new_segment_count));
   if (result.recoverable_from && result.recoverable_to)
     print(fmt::format("recoverable  every moment from {} to {}\n",
-                      recover::describe(*result.recoverable_from),
-                      recover::describe(*result.recoverable_to)));
+                      catalog::describe(*result.recoverable_from),
+                      catalog::describe(*result.recoverable_to)));
   else if (result.snapshot && !result.window)
     print("recoverable  as it was dumped; the dump has no time in the oplog\n");
 }

@@ -4,10 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "catalog/mongo_moment.hpp"
+#include "catalog/mongo_points.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
-#include "recover/mongo_moment.hpp"
-#include "recover/mongo_points.hpp"
 #include "repo/node_time.hpp"
 
 namespace holdfast::cli {
@@ -26,7 +26,7 @@ std::vector<Gap> gaps_of(const oplog::Timeline& timeline) {
   return gaps;
 }
 
-nlohmann::ordered_json as_json(const std::string& dataset, const recover::MongoPoints& points) {
+nlohmann::ordered_json as_json(const std::string& dataset, const catalog::MongoPoints& points) {
   auto windows = nlohmann::ordered_json::array();
   for (const auto& window : points.timeline().recoverable(points.windows()))
     windows.push_back({{"from", moment_as_json(window.from)},
@@ -48,15 +48,15 @@ nlohmann::ordered_json as_json(const std::string& dataset, const recover::MongoP
           {"timeless", timeless}, {"segments", segments}, {"entries", entries}};
 }
 
-void print_text(const std::string& dataset, const recover::MongoPoints& points) {
+void print_text(const std::string& dataset, const catalog::MongoPoints& points) {
   print(fmt::format("{}\n", dataset));
   for (const auto& window : points.timeline().recoverable(points.windows()))
-    print(fmt::format("  every moment from {} to {}   base {}\n", recover::describe(window.from),
-                      recover::describe(window.to),
+    print(fmt::format("  every moment from {} to {}   base {}\n", catalog::describe(window.from),
+                      catalog::describe(window.to),
                       points.bases()[window.base].stored.id.short_hex()));
   for (const auto& gap : gaps_of(points.timeline()))
-    print(fmt::format("  gap: nothing is known between {} and {}\n", recover::describe(gap.after),
-                      recover::describe(gap.before)));
+    print(fmt::format("  gap: nothing is known between {} and {}\n", catalog::describe(gap.after),
+                      catalog::describe(gap.before)));
   for (const auto& base : points.timeless())
     print(fmt::format("  as dumped, without a time in the oplog: {} taken in {}\n",
                       base.id.short_hex(), repo::format_node_time(base.snapshot.time)));
@@ -67,7 +67,7 @@ void print_text(const std::string& dataset, const recover::MongoPoints& points) 
 Result<int> dataset_points(Session& session, const std::string& dataset) {
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "points"));
   const auto snapshots = TRY(repository->snapshots());
-  const auto points = TRY(recover::MongoPoints::load(*repository, snapshots, dataset));
+  const auto points = TRY(catalog::MongoPoints::load(*repository, snapshots, dataset));
   if (session.format() == OutputFormat::json)
     print_json("dataset_points", as_json(dataset, points));
   else

@@ -6,9 +6,9 @@
 
 #include "bson/builder.hpp"
 #include "bson/ext_json.hpp"
+#include "catalog/stored_base.hpp"
 #include "dataset/spill_files.hpp"
 #include "oplog/applier.hpp"
-#include "recover/stored_base.hpp"
 
 namespace holdfast::recover {
 
@@ -35,23 +35,23 @@ class Lookup {
     Bytes id = TRY(parse_document_id(query.id));
     const auto snapshots = TRY(repository.snapshots());
     TRY(repository.load_index());
-    auto points = TRY(MongoPoints::load(repository, snapshots, query.dataset));
+    auto points = TRY(catalog::MongoPoints::load(repository, snapshots, query.dataset));
     return std::make_unique<Lookup>(repository, query, std::move(id), std::move(points));
   }
 
   Lookup(const repo::Repository& repository, const DocumentQuery& query, Bytes id,
-         MongoPoints points)
+         catalog::MongoPoints points)
       : repository_(repository),
         query_(query),
         id_(std::move(id)),
         points_(std::move(points)),
         spill_(query.temp_directory) {}
 
-  MongoPoints& points() { return points_; }
+  catalog::MongoPoints& points() { return points_; }
   bson::Value id() const { return (*bson::Document::trusted(id_).begin()).value; }
 
   // Versions up to `to` computed from one base, through its chain.
-  Result<std::vector<oplog::DocumentVersion>> history(StoredBase& base,
+  Result<std::vector<oplog::DocumentVersion>> history(catalog::StoredBase& base,
                                                       const oplog::Recoverable& window,
                                                       oplog::Timestamp to) {
     const oplog::BaseLookup find = [&base](const oplog::CollectionFacts& facts,
@@ -66,7 +66,8 @@ class Lookup {
   }
 
   // The collection that bears the name at that moment.
-  Result<std::optional<oplog::Uuid>> bearer_at(StoredBase& base, const oplog::Recoverable& window,
+  Result<std::optional<oplog::Uuid>> bearer_at(catalog::StoredBase& base,
+                                               const oplog::Recoverable& window,
                                                oplog::Timestamp at) {
     auto facts = TRY(base.collections());
     auto catalog = TRY(oplog::Catalog::make(std::move(facts)));
@@ -82,7 +83,7 @@ class Lookup {
   }
 
   // The document in the base itself, by name.
-  Result<std::optional<Bytes>> find_as_stored(StoredBase& base) {
+  Result<std::optional<Bytes>> find_as_stored(catalog::StoredBase& base) {
     for (const dataset::StoredCollection& stored : base.manifest().collections) {
       if (stored.facts.ns() == query_.ns && stored.facts.has_documents)
         return base.find(stored, id());
@@ -90,28 +91,28 @@ class Lookup {
     return std::optional<Bytes>();
   }
 
-  Result<std::unique_ptr<StoredBase>> open_base(const repo::StoredSnapshot& stored) {
-    return StoredBase::open(repository_, stored);
+  Result<std::unique_ptr<catalog::StoredBase>> open_base(const repo::StoredSnapshot& stored) {
+    return catalog::StoredBase::open(repository_, stored);
   }
 
  private:
-  std::unique_ptr<oplog::EntrySource> entries_for(const StoredBase& base,
+  std::unique_ptr<oplog::EntrySource> entries_for(const catalog::StoredBase& base,
                                                   const oplog::Recoverable& window) {
-    if (window.chain == oplog::Recoverable::npos) return std::make_unique<NoEntries>();
+    if (window.chain == oplog::Recoverable::npos) return std::make_unique<catalog::NoEntries>();
     const oplog::Chain& chain = points_.timeline().chains()[window.chain];
     const std::size_t first = oplog::Timeline::first_segment_for(chain, base.window());
-    return std::make_unique<SegmentEntries>(points_, chain, first);
+    return std::make_unique<catalog::SegmentEntries>(points_, chain, first);
   }
 
   const repo::Repository& repository_;
   const DocumentQuery& query_;
   Bytes id_;
-  MongoPoints points_;
+  catalog::MongoPoints points_;
   dataset::SpillFiles spill_;
 };
 
 // The earliest base of each chain tells the most; bases without a chain tell their own moment.
-std::vector<oplog::Recoverable> windows_to_read(const MongoPoints& points) {
+std::vector<oplog::Recoverable> windows_to_read(const catalog::MongoPoints& points) {
   std::vector<oplog::Recoverable> chosen;
   for (const oplog::Recoverable& window : points.timeline().recoverable(points.windows())) {
     const bool is_told = std::any_of(chosen.begin(), chosen.end(), [&](const auto& other) {
@@ -158,21 +159,23 @@ Result<std::vector<FoundVersion>> versions_of(repo::Repository& repository,
 }
 
 Result<DocumentAtMoment> document_at(repo::Repository& repository, const DocumentQuery& query) {
-  const Moment moment = TRY(parse_moment(query.at));
+  const catalog::Moment moment = TRY(catalog::parse_moment(query.at));
   const auto lookup = TRY(Lookup::open(repository, query));
-  MongoPoints& points = lookup->points();
-  if (points.bases().empty() && !points.timeless().empty() && moment.kind == MomentKind::newest) {
+  catalog::MongoPoints& points = lookup->points();
+  if (points.bases().empty() && !points.timeless().empty() &&
+      moment.kind == catalog::MomentKind::newest) {
     const auto& stored = points.timeless().back();
     const auto base = TRY(lookup->open_base(stored));
     auto document = TRY(lookup->find_as_stored(*base));
     return DocumentAtMoment{std::nullopt, "the newest dump as it is", stored.id,
                             std::move(document)};
   }
-  const MomentChoice choice = TRY(choose_moment(points.timeline(), points.windows(), moment));
+  const catalog::MomentChoice choice =
+      TRY(catalog::choose_moment(points.timeline(), points.windows(), moment));
   const auto& stored = points.bases()[choice.window.base].stored;
   const auto base = TRY(lookup->open_base(stored));
-  const std::string text =
-      moment.kind == MomentKind::newest ? describe(choice.at) : describe(moment);
+  const std::string text = moment.kind == catalog::MomentKind::newest ? catalog::describe(choice.at)
+                                                                      : catalog::describe(moment);
   DocumentAtMoment result{choice.at, text, stored.id, {}};
   if (base->window().kind != oplog::BaseKind::fuzzy && base->window().last == choice.at) {
     result.document = TRY(lookup->find_as_stored(*base));

@@ -1,8 +1,8 @@
 #pragma once
 // Looking at single documents of a database through time, without restoring anything: one blob of a
 // base and the recorded oplog.
+#include "catalog/mongo_points.hpp"
 #include "oplog/history.hpp"
-#include "recover/mongo_points.hpp"
 
 namespace holdfast::recover {
 
@@ -10,7 +10,7 @@ struct DocumentQuery {
   std::string dataset;
   std::string ns;           // "db.collection"
   std::string id;           // see parse_document_id
-  std::string at = "last";  // for document_at: see parse_moment
+  std::string at = "last";  // for document_at: see catalog::parse_moment
   std::filesystem::path temp_directory;
   oplog::EntryRules rules;
 };

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "catalog/mongo_points.hpp"
+#include "catalog/stored_base.hpp"
 #include "dataset/spill_files.hpp"
 #include "recover/export_sink.hpp"
-#include "recover/mongo_points.hpp"
-#include "recover/stored_base.hpp"
 
 namespace holdfast::recover {
 
@@ -16,7 +16,7 @@ namespace {
 // Which base, and what is to be computed on it.
 struct ExportPlan {
   repo::StoredSnapshot base;
-  std::optional<MomentChoice> choice;  // none: the base as it is
+  std::optional<catalog::MomentChoice> choice;  // none: the base as it is
   std::string moment;
 };
 
@@ -31,25 +31,27 @@ Result<ExportPlan> plan_from_snapshot(const repo::Repository& repository,
   return ExportPlan{stored, std::nullopt, "snapshot " + stored.id.short_hex() + " as it is"};
 }
 
-Result<ExportPlan> plan_from_moment(const MongoPoints& points, const MongoExportOptions& options) {
-  const Moment moment = TRY(parse_moment(options.at));
-  const auto choice = choose_moment(points.timeline(), points.windows(), moment);
+Result<ExportPlan> plan_from_moment(const catalog::MongoPoints& points,
+                                    const MongoExportOptions& options) {
+  const catalog::Moment moment = TRY(catalog::parse_moment(options.at));
+  const auto choice = catalog::choose_moment(points.timeline(), points.windows(), moment);
   const bool only_timeless = points.bases().empty() && !points.timeless().empty();
-  if (!choice.has_value() && only_timeless && moment.kind == MomentKind::newest) {
+  if (!choice.has_value() && only_timeless && moment.kind == catalog::MomentKind::newest) {
     const auto& base = points.timeless().back();
     return ExportPlan{base, std::nullopt, "the newest dump as it is: it does not tell its time"};
   }
   if (!choice.has_value()) return fail(choice.error());
-  const std::string text =
-      moment.kind == MomentKind::newest ? describe(choice->at) : describe(moment);
+  const std::string text = moment.kind == catalog::MomentKind::newest
+                               ? catalog::describe(choice->at)
+                               : catalog::describe(moment);
   return ExportPlan{points.bases()[choice->window.base].stored, *choice, text};
 }
 
 // One export, from the plan to the finished dump.
 class MongoExport {
  public:
-  MongoExport(const MongoExportOptions& options, const NamespaceChoice& choice, StoredBase& base,
-              dataset::DumpWriter& writer)
+  MongoExport(const MongoExportOptions& options, const NamespaceChoice& choice,
+              catalog::StoredBase& base, dataset::DumpWriter& writer)
       : options_(options),
         choice_(choice),
         base_(base),
@@ -67,11 +69,12 @@ class MongoExport {
     return {};
   }
 
-  Result<void> compute(MongoPoints& points, const MomentChoice& choice) {
+  Result<void> compute(catalog::MongoPoints& points, const catalog::MomentChoice& choice) {
     const oplog::BaseWindow window = base_.window();
     if (window.kind != oplog::BaseKind::fuzzy && window.last == choice.at) return copy_base();
     const oplog::Chain& chain = points.timeline().chains()[choice.window.chain];
-    SegmentEntries entries(points, chain, oplog::Timeline::first_segment_for(chain, window));
+    catalog::SegmentEntries entries(points, chain,
+                                    oplog::Timeline::first_segment_for(chain, window));
     oplog::MaterialiseOptions options{.at = choice.at,
                                       .memory_bytes_max = options_.memory_bytes_max,
                                       .wanted = {},
@@ -140,7 +143,7 @@ class MongoExport {
 
   const MongoExportOptions& options_;
   const NamespaceChoice& choice_;
-  StoredBase& base_;
+  catalog::StoredBase& base_;
   MongoExportResult result_;
   ExportSink sink_;
   dataset::SpillFiles spill_;
@@ -148,9 +151,9 @@ class MongoExport {
 
 Result<MongoExportResult> run_plan(const repo::Repository& repository,
                                    const MongoExportOptions& options, const ExportPlan& plan,
-                                   MongoPoints* points) {
+                                   catalog::MongoPoints* points) {
   const NamespaceChoice choice = TRY(NamespaceChoice::make(options.only, options.renames));
-  const auto base = TRY(StoredBase::open(repository, plan.base));
+  const auto base = TRY(catalog::StoredBase::open(repository, plan.base));
   auto writer = TRY(dataset::make_dump_writer(options.target, base->manifest().server_version));
   MongoExport run(options, choice, *base, *writer);
   TRY(plan.choice ? run.compute(*points, *plan.choice) : run.copy_base());
@@ -180,7 +183,8 @@ Result<MongoExportResult> export_mongo(repo::Repository& repository,
   }
   const auto snapshots = TRY(repository.snapshots());
   TRY(repository.load_index());
-  MongoPoints points = TRY(MongoPoints::load(repository, snapshots, options.dataset));
+  catalog::MongoPoints points =
+      TRY(catalog::MongoPoints::load(repository, snapshots, options.dataset));
   const ExportPlan plan = TRY(plan_from_moment(points, options));
   return run_plan(repository, options, plan, &points);
 }

@@ -2,9 +2,9 @@
 // Writes a database as it was at any recorded moment, in the form that mongorestore reads. The
 // state is computed, not replayed: no server is needed.
 #include "bson/digest.hpp"
+#include "catalog/mongo_moment.hpp"
 #include "dataset/mongo_dump_writer.hpp"
 #include "oplog/materialise.hpp"
-#include "recover/mongo_moment.hpp"
 #include "repo/repository.hpp"
 
 namespace holdfast::recover {
@@ -18,7 +18,7 @@ enum class ViewCatalog : std::uint8_t { as_recorded, leave_out };
 
 struct MongoExportOptions {
   std::string dataset;
-  std::string at = "last";              // see parse_moment
+  std::string at = "last";              // see catalog::parse_moment
   std::optional<std::string> snapshot;  // this base as it is, instead of a moment
   dataset::DumpTarget target;
   std::vector<std::string> only;  // see NamespaceChoice

@@ -2,11 +2,11 @@
 #include "base/check.hpp"
 #include "bson/view.hpp"
 #include "recover/browse_mongo.hpp"
-#include "recover/mongo_moment.hpp"
+#include "catalog/mongo_moment.hpp"
 #include "recover/namespace_choice.hpp"
 
 using namespace holdfast;
-using namespace holdfast::recover;
+using namespace holdfast::catalog;
 
 namespace {
 

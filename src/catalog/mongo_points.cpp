@@ -1,10 +1,10 @@
-#include "recover/mongo_points.hpp"
+#include "catalog/mongo_points.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-namespace holdfast::recover {
+namespace holdfast::catalog {
 
 namespace {
 
@@ -104,4 +104,4 @@ Result<void> SegmentEntries::rewind() {
   return {};
 }
 
-}  // namespace holdfast::recover
+}  // namespace holdfast::catalog

@@ -5,7 +5,7 @@
 
 #include "oplog/timeline.hpp"
 
-namespace holdfast::recover {
+namespace holdfast::catalog {
 
 enum class MomentKind : std::uint8_t {
   newest,       // "last"
@@ -39,4 +39,4 @@ Result<MomentChoice> choose_moment(const oplog::Timeline& timeline,
 // "1795474008,285 (2026-11-23T22:46:48Z)"
 std::string describe(oplog::Timestamp at);
 
-}  // namespace holdfast::recover
+}  // namespace holdfast::catalog

@@ -2,13 +2,13 @@
 // What a repository holds of one database: bases with and without a time, and the recorded oplog.
 #include <map>
 
+#include "catalog/mongo_moment.hpp"
 #include "dataset/mongo_manifest.hpp"
 #include "dataset/mongo_segments.hpp"
 #include "oplog/materialise.hpp"
-#include "recover/mongo_moment.hpp"
 #include "repo/snapshot_files.hpp"
 
-namespace holdfast::recover {
+namespace holdfast::catalog {
 
 struct MongoBase {
   repo::StoredSnapshot stored;
@@ -73,4 +73,4 @@ class NoEntries final : public oplog::EntrySource {
   Result<void> rewind() override { return {}; }
 };
 
-}  // namespace holdfast::recover
+}  // namespace holdfast::catalog

@@ -1,10 +1,10 @@
-#include "recover/stored_base.hpp"
+#include "catalog/stored_base.hpp"
 
 #include <fmt/format.h>
 
 #include "bson/compare.hpp"
 
-namespace holdfast::recover {
+namespace holdfast::catalog {
 
 namespace {
 
@@ -154,4 +154,4 @@ Result<std::optional<Bytes>> StoredBase::find_in_blob(const repo::BlobId& blob,
   }
 }
 
-}  // namespace holdfast::recover
+}  // namespace holdfast::catalog

@@ -6,7 +6,7 @@
 #include "oplog/materialise.hpp"
 #include "repo/snapshot_files.hpp"
 
-namespace holdfast::recover {
+namespace holdfast::catalog {
 
 // One thread. The repository must outlive it, with its index loaded.
 class StoredBase final : public oplog::BaseSource {
@@ -48,4 +48,4 @@ class StoredBase final : public oplog::BaseSource {
   dataset::Coverage coverage_;
 };
 
-}  // namespace holdfast::recover
+}  // namespace holdfast::catalog

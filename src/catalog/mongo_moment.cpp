@@ -1,4 +1,4 @@
-#include "recover/mongo_moment.hpp"
+#include "catalog/mongo_moment.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "base/time_text.hpp"
 
-namespace holdfast::recover {
+namespace holdfast::catalog {
 
 namespace {
 
@@ -102,4 +102,4 @@ Result<MomentChoice> choose_moment(const oplog::Timeline& timeline,
                                                nearest_text(timeline.nearest(bases, at))));
 }
 
-}  // namespace holdfast::recover
+}  // namespace holdfast::catalog

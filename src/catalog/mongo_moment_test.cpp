@@ -1,10 +1,10 @@
-#include "recover/mongo_moment.hpp"
+#include "catalog/mongo_moment.hpp"
 
 #include <doctest/doctest.h>
 
 #include "recover/namespace_choice.hpp"
 
-namespace holdfast::recover {
+namespace holdfast::catalog {
 namespace {
 
 oplog::SegmentFacts segment(std::uint32_t first, std::uint32_t last) {
@@ -93,4 +93,4 @@ TEST_CASE("namespaces are chosen by database or collection and renamed the same 
     CHECK_FALSE(NamespaceChoice::make({}, {text}).has_value());
 }
 
-}  // namespace holdfast::recover
+}  // namespace holdfast::catalog

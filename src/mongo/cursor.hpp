@@ -1,0 +1,59 @@
+#pragma once
+// Reading documents of a collection batch by batch.
+#include <chrono>
+#include <optional>
+
+#include "mongo/connection.hpp"
+
+namespace holdfast::mongo {
+
+// Documents are BSON; empty bytes: not given. Plain value.
+struct FindRequest {
+  std::string db;
+  std::string collection;  // or, by UUID, immune to renames:
+  Bytes uuid;              // 16 bytes
+  Bytes filter;
+  Bytes sort;
+  Bytes hint;
+  Bytes projection;
+  Bytes read_concern;
+  std::int32_t batch_count = 0;  // documents in a batch; 0: as much as fits into a message, bounded
+                                 // by the server (16 MiB); the first batch has at most 1000 then
+  std::int64_t limit = 0;        // 0: all
+  bool is_tailable = false;      // with awaitData
+  bool keeps_open = false;       // noCursorTimeout
+};
+
+// One thread. Closes the cursor on the server at the end. The connection must outlive it, and may
+// be used for other commands between calls.
+class Cursor {
+ public:
+  // Errors: those of Connection::run_ok().
+  static Result<Cursor> open(Connection& connection, const FindRequest& request);
+  // From an answer that carries a cursor (aggregate, listCollections, listIndexes).
+  static Result<Cursor> adopt(Connection& connection, Reply reply);
+  Cursor(Cursor&&) noexcept;
+  Cursor& operator=(Cursor&&) noexcept;
+  ~Cursor();
+
+  // The next document, validated; valid until the next call. Nothing: the end, or, on a tailable
+  // cursor that is still open, nothing new came within `wait_max`.
+  Result<std::optional<ByteView>> next();
+  bool is_open() const;  // on the server; false: no more batches will come
+
+  // How long a getMore of a tailable cursor waits on the server. Default 1 s.
+  void set_wait_max(std::chrono::milliseconds wait);
+  // The server's number of the last failed getMore: cursor_not_found, capped_position_lost.
+  ServerCode error_code() const;
+  // Raw bytes of the documents handed out so far, and the time of the server at the last answer
+  // ($clusterTime; {} if it does not send one).
+  std::uint64_t byte_count() const;
+  bson::Timestamp operation_time() const;  // `operationTime` of the first answer; {} if not sent
+
+ private:
+  class Impl;
+  explicit Cursor(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::mongo
