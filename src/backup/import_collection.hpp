@@ -1,6 +1,6 @@
 #pragma once
 // Storing the documents of one collection: into order, into chunks, into blobs, with their index.
-#include "backup/database_tree.hpp"
+#include "catalog/database_tree.hpp"
 #include "dataset/mongo_chunk_index.hpp"
 #include "dataset/mongo_manifest.hpp"
 

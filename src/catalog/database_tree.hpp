@@ -6,7 +6,7 @@
 
 #include "repo/writer.hpp"
 
-namespace holdfast::backup {
+namespace holdfast::catalog {
 
 // One thread. All entries get the same time and belong to root, so that equal content gives equal
 // trees.
@@ -39,4 +39,4 @@ class DatabaseTree {
   std::uint64_t byte_count_ = 0;
 };
 
-}  // namespace holdfast::backup
+}  // namespace holdfast::catalog

@@ -1,8 +1,8 @@
-#include "backup/database_tree.hpp"
+#include "catalog/database_tree.hpp"
 
 #include "repo/tree.hpp"
 
-namespace holdfast::backup {
+namespace holdfast::catalog {
 
 namespace {
 
@@ -69,4 +69,4 @@ Result<repo::BlobId> DatabaseTree::save(repo::Writer& writer, const Directory& d
   return saved.id;
 }
 
-}  // namespace holdfast::backup
+}  // namespace holdfast::catalog
