@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backup/files_node.hpp"
+#include "catalog/snapshot_author.hpp"
 #include "dataset/files_walk.hpp"
 #include "repo/writer.hpp"
 
@@ -20,12 +21,7 @@ constexpr std::size_t problems_kept_max = 10'000;
 constexpr unsigned read_again_max = 3;
 constexpr unsigned threads_max = 64;
 
-// Who the snapshot says it is from.
-struct SnapshotAuthor {
-  std::string hostname, username;
-  std::uint32_t uid = 0, gid = 0;
-  std::string program_version;  // "holdfast 0.1.0"
-};
+using catalog::SnapshotAuthor;
 
 enum class DryRun : std::uint8_t { no, yes };
 enum class ParentChoice : std::uint8_t { newest_alike, none, given };

@@ -27,16 +27,20 @@ dataset::StoredOrder stored_order_of(const dataset::MongoCollection& collection)
 Result<void> BaseSnapshot::add_metadata(const dataset::MongoCollection& collection) {
   TRY(snapshot_.add_text(dataset::metadata_path(collection),
                          as_bytes(dataset::metadata_json(collection))));
-  manifest_.collections.push_back({.facts = collection, .order = stored_order_of(collection)});
+  dataset::StoredCollection stored;
+  stored.facts = collection;
+  stored.order = stored_order_of(collection);
+  manifest_.collections.push_back(std::move(stored));
   return {};
 }
 
 Result<dataset::StoredCollection> BaseSnapshot::add_collection(
     const dataset::MongoCollection& facts, CollectionContent& content) {
   if (facts.has_metadata)
-    TRY(snapshot_.add_text(dataset::metadata_path(facts),
-                           as_bytes(dataset::metadata_json(facts))));
-  dataset::StoredCollection stored{.facts = facts, .order = stored_order_of(facts)};
+    TRY(snapshot_.add_text(dataset::metadata_path(facts), as_bytes(dataset::metadata_json(facts))));
+  dataset::StoredCollection stored;
+  stored.facts = facts;
+  stored.order = stored_order_of(facts);
   content.add_to(snapshot_.tree(), stored);
   manifest_.collections.push_back(stored);
   return stored;
@@ -44,10 +48,11 @@ Result<dataset::StoredCollection> BaseSnapshot::add_collection(
 
 Result<void> BaseSnapshot::add_window_oplog(dataset::DocumentStream& entries) {
   BlobFile file(writer_);
-  dataset::DocumentChunker chunker(chunk_limits(0), [&](const dataset::Chunk& chunk) -> Result<void> {
-    TRY(file.append(chunk.bytes));
-    return {};
-  });
+  dataset::DocumentChunker chunker(chunk_limits(seed_),
+                                   [&](const dataset::Chunk& chunk) -> Result<void> {
+                                     TRY(file.append(chunk.bytes));
+                                     return {};
+                                   });
   while (true) {
     const auto entry = TRY(entries.next());
     if (!entry) break;
@@ -65,8 +70,7 @@ Result<repo::SnapshotId> BaseSnapshot::publish() {
                            as_bytes(dataset::encode_window(*manifest_.window))));
     snapshot_.add_moment_tag("from", manifest_.window->first);
   }
-  TRY(snapshot_.add_text(dataset::manifest_path,
-                         as_bytes(dataset::encode_manifest(manifest_))));
+  TRY(snapshot_.add_text(dataset::manifest_path, as_bytes(dataset::encode_manifest(manifest_))));
   return snapshot_.publish();
 }
 

@@ -12,7 +12,9 @@ class BaseSnapshot {
  public:
   BaseSnapshot(const repo::Repository& repository, repo::Writer& writer,
                const catalog::DatasetLabel& label)
-      : writer_(writer), snapshot_(repository, writer, label, dataset::base_tag) {
+      : writer_(writer),
+        seed_(chunk_seed_of(repository)),
+        snapshot_(repository, writer, label, dataset::base_tag) {
     manifest_.dataset = label.dataset;
   }
 
@@ -32,6 +34,7 @@ class BaseSnapshot {
 
  private:
   repo::Writer& writer_;
+  std::uint64_t seed_;
   catalog::DatasetSnapshot snapshot_;
   dataset::MongoManifest manifest_;
 };

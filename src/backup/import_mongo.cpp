@@ -2,61 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "backup/import_collection.hpp"
-#include "bson/ext_json.hpp"
+#include "backup/segment_snapshot.hpp"
+#include "catalog/recorded_segments.hpp"
 #include "dataset/spill_files.hpp"
 #include "oplog/timeline.hpp"
-#include "repo/snapshot_files.hpp"
 
 namespace holdfast::backup {
 
 namespace {
-
-bool has_tag(const repo::Snapshot& snapshot, std::string_view tag) {
-  return std::find(snapshot.tags.begin(), snapshot.tags.end(), tag) != snapshot.tags.end();
-}
-
-// The segments of a dataset that are in the repository, and how to load them.
-class RecordedSegments {
- public:
-  explicit RecordedSegments(const repo::Repository& repository) : repository_(repository) {}
-
-  Result<void> find(const std::vector<repo::StoredSnapshot>& snapshots, std::string_view dataset) {
-    const std::string wanted = dataset::dataset_tag(dataset);
-    for (const repo::StoredSnapshot& stored : snapshots) {
-      const bool is_ours =
-          has_tag(stored.snapshot, wanted) && has_tag(stored.snapshot, dataset::segments_tag);
-      if (is_ours) TRY(add(stored));
-    }
-    segments_ = dataset::sort_segments(std::move(segments_));
-    return {};
-  }
-
-  const std::vector<dataset::StoredSegment>& segments() const { return segments_; }
-
-  Result<Bytes> load(const dataset::StoredSegment& segment) {
-    return files_.at(segment.snapshot)
-        .read(dataset::segment_path(segment.facts), dataset::segment_bytes_limit);
-  }
-
- private:
-  Result<void> add(const repo::StoredSnapshot& stored) {
-    const std::string id = stored.id.hex();
-    const auto files = files_.try_emplace(id, repository_, stored.snapshot.tree).first;
-    const Bytes json =
-        TRY(files->second.read(dataset::segments_path, dataset::segments_json_bytes_max)
-                .while_doing("reading snapshot " + stored.id.short_hex()));
-    const auto facts = TRY(dataset::decode_segments(as_text(json)));
-    for (const oplog::SegmentFacts& each : facts) segments_.push_back({each, id});
-    return {};
-  }
-
-  const repo::Repository& repository_;
-  std::map<std::string, repo::SnapshotFiles> files_;
-  std::vector<dataset::StoredSegment> segments_;
-};
 
 // Only the entries of a window.
 class WindowStream final : public dataset::DocumentStream {
@@ -78,11 +32,6 @@ class WindowStream final : public dataset::DocumentStream {
   std::unique_ptr<dataset::DocumentStream> entries_;
   oplog::BaseWindow window_;
 };
-
-// What prune reads: from where on a base needs entries, up to where segments hold them.
-std::string moment_tag(std::string_view name, oplog::Timestamp at) {
-  return fmt::format("{}={}.{}", name, at.seconds, at.ordinal);
-}
 
 // A dump with an oplog was copied between its first and its last entry.
 Result<std::optional<oplog::BaseWindow>> window_of(dataset::DumpReader& dump) {
@@ -107,9 +56,10 @@ class MongoImport {
         dump_(dump),
         writer_(writer),
         spill_(options.temp_directory),
-        start_(options.time.value_or(repository.context().clock.now())) {}
+        label_{options.dataset, options.author, options.tags,
+               options.time.value_or(repository.context().clock.now())} {}
 
-  Result<MongoImportResult> run(RecordedSegments& recorded) {
+  Result<MongoImportResult> run(catalog::RecordedSegments& recorded) {
     result_.window = TRY(window_of(dump_));
     result_.notes = dump_.facts().notes;
     TRY(take_oplog(recorded));
@@ -128,8 +78,6 @@ class MongoImport {
   }
 
  private:
-  std::uint64_t chunk_seed() const { return repository_.config().chunker_polynomial.bits; }
-
   Result<std::unique_ptr<dataset::DocumentStream>> open_oplog() {
     if (!options_.oplog) return dump_.oplog();
     const auto packing = TRY(dataset::packing_of(*options_.oplog));
@@ -138,13 +86,13 @@ class MongoImport {
   }
   bool has_oplog() const { return options_.oplog || dump_.facts().has_oplog; }
 
-  Result<void> take_oplog(RecordedSegments& recorded) {
+  Result<void> take_oplog(catalog::RecordedSegments& recorded) {
     if (!has_oplog()) return {};
     dataset::SegmentIntake intake(
         recorded.segments(),
         [&recorded](const dataset::StoredSegment& segment) { return recorded.load(segment); },
         [this](const oplog::SegmentFacts& facts, ByteView bytes) {
-          return store_segment(facts, bytes);
+          return segments_.add(facts, bytes);
         });
     auto entries = TRY(open_oplog());
     while (true) {
@@ -157,56 +105,32 @@ class MongoImport {
     return {};
   }
 
-  Result<void> store_segment(const oplog::SegmentFacts& facts, ByteView bytes) {
-    TRY(segments_tree_.add_text(writer_, dataset::segment_path(facts), bytes));
-    new_segments_.push_back(facts);
-    return {};
-  }
-
   Result<void> store_base() {
-    const CollectionImportSetup setup{writer_, tree_, spill_, options_.sort_memory_bytes_max,
-                                      chunk_seed()};
-    manifest_.dataset = options_.dataset;
-    manifest_.server_version = dump_.facts().server_version;
-    manifest_.tool_version = dump_.facts().tool_version;
-    manifest_.scope = dump_.facts().scope;
-    manifest_.has_system_collections = dump_.facts().has_system_collections;
-    manifest_.window = result_.window;
+    const CollectionImportSetup setup{writer_, base_, spill_, options_.sort_memory_bytes_max,
+                                      chunk_seed_of(repository_)};
+    dataset::MongoManifest& manifest = base_.manifest();
+    manifest.server_version = dump_.facts().server_version;
+    manifest.tool_version = dump_.facts().tool_version;
+    manifest.scope = dump_.facts().scope;
+    manifest.has_system_collections = dump_.facts().has_system_collections;
+    manifest.window = result_.window;
     for (const dataset::MongoCollection& collection : dump_.collections()) {
       TRY(repository_.context().check_stop());
       const CollectionImport import = TRY(import_collection(setup, dump_, collection));
       note_collection(import);
-      manifest_.collections.push_back(import.stored);
       report_progress();
     }
-    TRY(store_window_oplog(setup));
-    TRY(tree_.add_text(writer_, "prelude.json", as_bytes(prelude())));
-    if (manifest_.window)
-      TRY(tree_.add_text(writer_, dataset::window_path,
-                         as_bytes(dataset::encode_window(*manifest_.window))));
-    return tree_.add_text(writer_, dataset::manifest_path,
-                          as_bytes(dataset::encode_manifest(manifest_)));
+    return store_window_oplog();
   }
 
   // Beside a copy made during writes, what makes it whole: so that restic and mongorestore can
   // recover it without us.
-  Result<void> store_window_oplog(const CollectionImportSetup& setup) {
+  Result<void> store_window_oplog() {
     const bool is_fuzzy = result_.window && result_.window->kind == oplog::BaseKind::fuzzy;
     if (!is_fuzzy || !has_oplog()) return {};
     auto entries = TRY(dump_.facts().has_oplog ? dump_.oplog() : open_oplog());
     WindowStream window(std::move(entries), *result_.window);
-    return import_stream(setup, window, dataset::oplog_path);
-  }
-
-  std::string prelude() const {
-    const dataset::DumpFacts& facts = dump_.facts();
-    const auto quoted = [](const std::string& text) {
-      std::string out;
-      bson::append_json_string(text, out);
-      return out;
-    };
-    return fmt::format("{{\"ServerVersion\":{},\"ToolVersion\":{}}}", quoted(facts.server_version),
-                       quoted(facts.tool_version));
+    return base_.add_window_oplog(window);
   }
 
   void note_collection(const CollectionImport& import) {
@@ -229,11 +153,11 @@ class MongoImport {
     repository_.context().log.progress({.phase = "import",
                                         .files_done = result_.collections.size(),
                                         .files_total = dump_.collections().size(),
-                                        .bytes_done = tree_.byte_count(),
+                                        .bytes_done = base_.byte_count(),
                                         .bytes_total = 0});
   }
 
-  void note_recoverable(const RecordedSegments& recorded) {
+  void note_recoverable(const catalog::RecordedSegments& recorded) {
     if (!result_.window) {
       result_.notes.emplace_back(
           "the dump does not say when it was made: it can be exported as it is, and not combined "
@@ -241,7 +165,7 @@ class MongoImport {
       return;
     }
     std::vector<dataset::StoredSegment> all = recorded.segments();
-    for (const oplog::SegmentFacts& facts : new_segments_) all.push_back({facts, {}});
+    for (const oplog::SegmentFacts& facts : segments_.segments()) all.push_back({facts, {}});
     std::vector<oplog::SegmentFacts> segments;
     for (const auto& stored : dataset::sort_segments(std::move(all)))
       segments.push_back(stored.facts);
@@ -261,59 +185,14 @@ class MongoImport {
     result_.recoverable_to = windows.front().to;
   }
 
-  repo::Snapshot make_snapshot(std::string path, std::string_view kind) const {
-    repo::Snapshot snapshot;
-    snapshot.time = repo::make_node_time(start_);
-    snapshot.paths = {std::move(path)};
-    snapshot.hostname = options_.author.hostname;
-    snapshot.username = options_.author.username;
-    snapshot.uid = options_.author.uid;
-    snapshot.gid = options_.author.gid;
-    snapshot.program_version = options_.author.program_version;
-    snapshot.tags = options_.tags;
-    snapshot.tags.push_back(dataset::dataset_tag(options_.dataset));
-    snapshot.tags.emplace_back(kind);
-    return snapshot;
-  }
-
-  repo::SnapshotSummary make_summary(const DatabaseTree& tree) {
-    const repo::WriterTotals totals = writer_.totals();
-    repo::SnapshotSummary summary;
-    summary.backup_start = repo::make_node_time(start_);
-    summary.backup_end = repo::make_node_time(repository_.context().clock.now());
-    summary.files_new = tree.file_count();
-    summary.data_blobs = totals.data_blobs;
-    summary.tree_blobs = totals.tree_blobs;
-    summary.data_added = totals.plain_bytes;
-    summary.data_added_packed = totals.stored_bytes;
-    summary.total_files_processed = tree.file_count();
-    summary.total_bytes_processed = tree.byte_count();
-    return summary;
-  }
-
   Result<void> publish_segments() {
-    if (new_segments_.empty()) return {};
-    TRY(segments_tree_.add_text(
-        writer_, dataset::segments_path,
-        as_bytes(dataset::encode_segments(options_.dataset, new_segments_))));
-    repo::Snapshot snapshot =
-        make_snapshot(fmt::format("/mongodb/{}/segments", options_.dataset), dataset::segments_tag);
-    snapshot.tree = TRY(segments_tree_.save(writer_));
-    snapshot.summary = make_summary(segments_tree_);
-    snapshot.tags.push_back(moment_tag("from", new_segments_.front().first.ts));
-    snapshot.tags.push_back(moment_tag("to", new_segments_.back().last.ts));
-    result_.segments_snapshot = TRY(writer_.publish_snapshot(snapshot));
+    result_.segments_snapshot = TRY(segments_.publish());
     return {};
   }
 
   Result<void> publish_base() {
-    repo::Snapshot snapshot =
-        make_snapshot(fmt::format("/mongodb/{}", options_.dataset), dataset::base_tag);
-    snapshot.tree = TRY(tree_.save(writer_));
-    snapshot.summary = make_summary(tree_);
-    if (result_.window) snapshot.tags.push_back(moment_tag("from", result_.window->first));
-    result_.summary = *snapshot.summary;
-    result_.snapshot = TRY(writer_.publish_snapshot(snapshot));
+    result_.snapshot = TRY(base_.publish());
+    result_.summary = base_.summary();
     return {};
   }
 
@@ -322,11 +201,9 @@ class MongoImport {
   dataset::DumpReader& dump_;
   repo::Writer& writer_;
   dataset::SpillFiles spill_;
-  WallTime start_;
-  DatabaseTree tree_{repo::make_node_time(start_)};
-  DatabaseTree segments_tree_{repo::make_node_time(start_)};
-  dataset::MongoManifest manifest_;
-  std::vector<oplog::SegmentFacts> new_segments_;
+  catalog::DatasetLabel label_;
+  BaseSnapshot base_{repository_, writer_, label_};
+  SegmentSnapshot segments_{repository_, writer_, label_};
   MongoImportResult result_;
 };
 
@@ -338,8 +215,7 @@ Result<MongoImportResult> import_mongo(repo::Repository& repository,
   auto dump = TRY(dataset::open_dump(options.dump, options.temp_directory));
   const auto snapshots = TRY(repository.snapshots());
   TRY(repository.load_index());
-  RecordedSegments recorded(repository);
-  TRY(recorded.find(snapshots, options.dataset));
+  auto recorded = TRY(catalog::RecordedSegments::find(repository, snapshots, options.dataset));
   auto writer = TRY(repo::Writer::make(repository, options.writer));
   MongoImport import(repository, options, *dump, writer);
   auto result = import.run(recorded);

@@ -1,5 +1,6 @@
 #pragma once
-// Storing pieces of oplog: each becomes a file of a companion snapshot (docs/mongodump_format.md 4).
+// Storing pieces of oplog: each becomes a file of a companion snapshot (docs/mongodump_format.md
+// 4).
 #include "catalog/dataset_snapshot.hpp"
 #include "oplog/segment.hpp"
 

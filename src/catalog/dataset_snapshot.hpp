@@ -4,17 +4,11 @@
 #include <optional>
 
 #include "catalog/database_tree.hpp"
+#include "catalog/snapshot_author.hpp"
 #include "dataset/mongo_manifest.hpp"
 #include "oplog/order.hpp"
 
 namespace holdfast::catalog {
-
-// Who made a snapshot.
-struct SnapshotAuthor {
-  std::string hostname, username;
-  std::uint32_t uid = 0, gid = 0;
-  std::string program_version;  // "holdfast 0.1.0"
-};
 
 // What the snapshots of one run have in common.
 struct DatasetLabel {

@@ -6,14 +6,6 @@
 
 namespace holdfast::catalog {
 
-namespace {
-
-bool has_tag(const repo::Snapshot& snapshot, std::string_view tag) {
-  return std::find(snapshot.tags.begin(), snapshot.tags.end(), tag) != snapshot.tags.end();
-}
-
-}  // namespace
-
 Result<MongoPoints> MongoPoints::load(const repo::Repository& repository,
                                       const std::vector<repo::StoredSnapshot>& snapshots,
                                       std::string_view dataset) {
@@ -25,9 +17,9 @@ Result<MongoPoints> MongoPoints::load(const repo::Repository& repository,
     if (has_tag(stored.snapshot, dataset::base_tag))
       TRY(points.add_base(stored).while_doing(doing));
     else if (has_tag(stored.snapshot, dataset::segments_tag))
-      TRY(points.add_segments(stored).while_doing(doing));
+      TRY(points.segments_.add(stored));
   }
-  if (points.bases_.empty() && points.timeless_.empty() && points.segments_.empty())
+  if (points.bases_.empty() && points.timeless_.empty() && points.segments_.segments().empty())
     return fail(ErrorCode::not_found, fmt::format("there is no database dataset '{}'", dataset));
   TRY(points.join());
   return points;
@@ -46,21 +38,9 @@ Result<void> MongoPoints::add_base(const repo::StoredSnapshot& stored) {
   return {};
 }
 
-Result<void> MongoPoints::add_segments(const repo::StoredSnapshot& stored) {
-  const std::string id = stored.id.hex();
-  const auto files = segment_files_.try_emplace(id, *repository_, stored.snapshot.tree).first;
-  const Bytes json =
-      TRY(files->second.read(dataset::segments_path, dataset::segments_json_bytes_max));
-  const auto facts = TRY(dataset::decode_segments(as_text(json)));
-  for (const oplog::SegmentFacts& each : facts) segments_.push_back({each, id});
-  return {};
-}
-
 Result<void> MongoPoints::join() {
-  segments_ = dataset::sort_segments(std::move(segments_));
-  std::vector<oplog::SegmentFacts> facts;
-  for (const dataset::StoredSegment& stored : segments_) facts.push_back(stored.facts);
-  timeline_ = TRY(oplog::Timeline::make(std::move(facts)));
+  segments_.sort();
+  timeline_ = TRY(oplog::Timeline::make(segments_.facts()));
   return {};
 }
 
@@ -68,20 +48,6 @@ std::vector<oplog::BaseWindow> MongoPoints::windows() const {
   std::vector<oplog::BaseWindow> windows;
   for (const MongoBase& base : bases_) windows.push_back(base.window);
   return windows;
-}
-
-Result<Bytes> MongoPoints::load_segment(const oplog::SegmentFacts& facts) {
-  const auto from = std::lower_bound(segments_.begin(), segments_.end(), facts.first.ts,
-                                     [](const dataset::StoredSegment& stored, oplog::Timestamp ts) {
-                                       return stored.facts.first.ts < ts;
-                                     });
-  const auto found = std::find_if(from, segments_.end(), [&](const dataset::StoredSegment& stored) {
-    return stored.facts == facts;
-  });
-  if (found == segments_.end())
-    return fail(ErrorCode::not_found, dataset::segment_path(facts) + " is not recorded");
-  return segment_files_.at(found->snapshot)
-      .read(dataset::segment_path(facts), dataset::segment_bytes_limit);
 }
 
 Result<std::optional<ByteView>> SegmentEntries::next() {

@@ -3,8 +3,8 @@
 #include <map>
 
 #include "catalog/mongo_moment.hpp"
+#include "catalog/recorded_segments.hpp"
 #include "dataset/mongo_manifest.hpp"
-#include "dataset/mongo_segments.hpp"
 #include "oplog/materialise.hpp"
 #include "repo/snapshot_files.hpp"
 
@@ -31,19 +31,18 @@ class MongoPoints {
   // Bases that do not know when they were made; oldest first.
   const std::vector<repo::StoredSnapshot>& timeless() const { return timeless_; }
 
-  Result<Bytes> load_segment(const oplog::SegmentFacts& facts);
+  Result<Bytes> load_segment(const oplog::SegmentFacts& facts) { return segments_.load(facts); }
 
  private:
-  explicit MongoPoints(const repo::Repository& repository) : repository_(&repository) {}
+  explicit MongoPoints(const repo::Repository& repository)
+      : repository_(&repository), segments_(repository) {}
   Result<void> add_base(const repo::StoredSnapshot& stored);
-  Result<void> add_segments(const repo::StoredSnapshot& stored);
   Result<void> join();
 
   const repo::Repository* repository_;
   std::vector<MongoBase> bases_;
   std::vector<repo::StoredSnapshot> timeless_;
-  std::vector<dataset::StoredSegment> segments_;
-  std::map<std::string, repo::SnapshotFiles> segment_files_;  // by snapshot
+  RecordedSegments segments_;
   oplog::Timeline timeline_;
 };
 

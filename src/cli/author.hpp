@@ -5,6 +5,6 @@
 
 namespace holdfast::cli {
 
-backup::SnapshotAuthor snapshot_author();
+catalog::SnapshotAuthor snapshot_author();
 
 }  // namespace holdfast::cli

@@ -190,7 +190,7 @@ void add_run_options(CLI::App* verb, BackupLine& line) {
 
 }  // namespace
 
-backup::SnapshotAuthor snapshot_author() {
+catalog::SnapshotAuthor snapshot_author() {
   return {host_name(), user_name(), geteuid(), getegid(), std::string(program_name_and_version)};
 }
 
