@@ -50,9 +50,11 @@ class Deployment {
   const std::string& redacted_uri() const;
   const ConnectOptions& options() const;
 
- private:
+  // Through connect() only.
   class Impl;
   explicit Deployment(std::unique_ptr<Impl> impl);
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 
