@@ -23,6 +23,7 @@ struct CommandLine {
 };
 
 void add_backup(CommandLine& line);
+void add_compare(CommandLine& line);
 void add_browse(CommandLine& line);
 void add_doctor(CommandLine& line);
 void add_export(CommandLine& line);
@@ -34,6 +35,7 @@ void add_prune(CommandLine& line);
 void add_repair(CommandLine& line);
 void add_restore(CommandLine& line);
 void add_verify(CommandLine& line);
+void add_switch(CommandLine& line);
 void add_version(CommandLine& line);
 
 }  // namespace holdfast::cli

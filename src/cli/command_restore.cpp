@@ -4,6 +4,7 @@
 
 #include "cli/command.hpp"
 #include "cli/output.hpp"
+#include "cli/restore_database.hpp"
 #include "recover/restore_files.hpp"
 
 namespace holdfast::cli {
@@ -13,6 +14,8 @@ constexpr std::size_t problems_printed_max = 100;
 
 struct RestoreLine {
   recover::RestoreFilesOptions files;
+  RestoreDatabaseLine database;
+  std::string to;
   bool overwrite = false;
   bool dry_run = false;
   bool verify = false;
@@ -20,6 +23,7 @@ struct RestoreLine {
 
 recover::RestoreFilesOptions options_of(const RestoreLine& line) {
   auto options = line.files;
+  options.to = line.to;
   if (line.overwrite) options.overwrite = recover::Overwrite::yes;
   if (line.dry_run) options.dry_run = recover::DryRun::yes;
   if (line.verify) options.read_back = recover::ReadBack::yes;
@@ -35,7 +39,7 @@ nlohmann::ordered_json as_json(const recover::RestoreProblems& problems) {
 
 nlohmann::ordered_json as_json(const recover::RestoreFilesResult& result, const RestoreLine& line) {
   return {{"snapshot_id", result.snapshot.hex()},
-          {"to", line.files.to},
+          {"to", line.to},
           {"dry_run", line.dry_run},
           {"complete", result.is_complete()},
           {"files", result.files},
@@ -56,7 +60,7 @@ nlohmann::ordered_json as_json(const recover::RestoreFilesResult& result, const 
 
 void print_text(const recover::RestoreFilesResult& result, const RestoreLine& line) {
   print(fmt::format("snapshot {} {} {}\n", result.snapshot.short_hex(),
-                    line.dry_run ? "would be restored to" : "restored to", line.files.to));
+                    line.dry_run ? "would be restored to" : "restored to", line.to));
   print(fmt::format("made    {} files, {} directories, {} links, {} hard links, {} others  {}\n",
                     result.files, result.directories, result.links, result.hard_links,
                     result.others, format_bytes(result.bytes)));
@@ -81,7 +85,10 @@ int status_of(const recover::RestoreFilesResult& result) {
   return 0;
 }
 
-Result<int> run_restore(Session& session, const RestoreLine& line) {
+Result<int> restore_snapshot(Session& session, const RestoreLine& line) {
+  if (line.files.snapshot.empty())
+    return fail(ErrorCode::usage, "name a SNAPSHOT of files, or a database with --dataset");
+  if (line.to.empty()) return fail(ErrorCode::usage, "name the directory with --to");
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "restore"));
   const auto result = TRY(recover::restore_files(*repository, options_of(line)));
   auto& log = session.context().log;
@@ -95,15 +102,24 @@ Result<int> run_restore(Session& session, const RestoreLine& line) {
   return status_of(result);
 }
 
+Result<int> run_restore(Session& session, const RestoreLine& line) {
+  if (!line.database.is_meant()) return restore_snapshot(session, line);
+  if (!line.files.snapshot.empty())
+    return fail(ErrorCode::usage, "a SNAPSHOT is of files; a database is named by --dataset");
+  auto database = line.database;
+  if (!line.to.empty()) database.uri.text = line.to;
+  return restore_database(session, database);
+}
+
 }  // namespace
 
 void add_restore(CommandLine& line) {
   auto given = std::make_shared<RestoreLine>();
-  auto* verb = line.app.add_subcommand("restore", "bring files of a snapshot back, to a new place");
+  auto* verb = line.app.add_subcommand(
+      "restore", "bring files of a snapshot, or a database, back to a new place");
   verb->add_option("SNAPSHOT", given->files.snapshot,
-                   "id, its beginning, or latest; with :PATH only what is below that path")
-      ->required();
-  verb->add_option("--to", given->files.to, "directory; made when missing")->required();
+                   "id, its beginning, or latest; with :PATH only what is below that path");
+  verb->add_option("--to", given->to, "directory, made when missing; or mongodb://…");
   verb->add_option("-i,--include", given->files.include, "gitignore pattern of what to restore");
   verb->add_option("-e,--exclude", given->files.exclude, "gitignore pattern of what to leave out");
   verb->add_flag("--overwrite", given->overwrite, "replace files that differ");
@@ -111,6 +127,7 @@ void add_restore(CommandLine& line) {
   verb->add_flag("--verify", given->verify, "read every written file back and compare");
   verb->add_option("--threads", given->files.threads, "worker threads, 0: one per processor")
       ->check(CLI::Range(0U, recover::restore_threads_max));
+  add_restore_database_options(verb, given->database);
   line.choose(verb, [given](Session& session) { return run_restore(session, *given); });
 }
 

@@ -1,0 +1,211 @@
+#include "cli/restore_database.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/units.hpp"
+#include "cli/environment.hpp"
+#include "cli/moment.hpp"
+#include "cli/output.hpp"
+#include "cli/undelete.hpp"
+#include "recover/restore_mongo.hpp"
+
+namespace holdfast::cli {
+namespace {
+
+Result<recover::RestoreMongoOptions> options_of(const RestoreDatabaseLine& line) {
+  recover::RestoreMongoOptions options;
+  options.moment = TRY(moment_request_of(line));
+  if (line.in_place) options.in_place = recover::InPlace::yes;
+  options.confirm = line.confirm;
+  if (line.no_users) options.users = recover::UsersAndRoles::leave_out;
+  options.connections = line.connections;
+  return options;
+}
+
+nlohmann::ordered_json as_json(const recover::RestoreMongoPlan& plan) {
+  auto collections = nlohmann::ordered_json::array();
+  for (const auto& each : plan.collections)
+    collections.push_back({{"ns", each.ns},
+                           {"target_ns", each.target_ns},
+                           {"kind", each.type},
+                           {"count", each.count},
+                           {"bytes", each.bytes},
+                           {"exact", each.is_exact},
+                           {"indexes", each.index_count}});
+  auto occupied = nlohmann::ordered_json::array();
+  for (const auto& each : plan.occupied)
+    occupied.push_back({{"ns", each.ns}, {"count", each.count}});
+  nlohmann::ordered_json document{{"base", plan.base.hex()},
+                                  {"moment", plan.moment},
+                                  {"to", plan.target},
+                                  {"collections", collections},
+                                  {"would_be_overwritten", occupied},
+                                  {"left_out", plan.left_out},
+                                  {"continues", plan.continues},
+                                  {"documents", plan.document_count()},
+                                  {"bytes", plan.byte_count()},
+                                  {"estimated_seconds", plan.estimated_time.count()},
+                                  {"notes", plan.notes}};
+  if (plan.at) document["at"] = moment_as_json(*plan.at);
+  return document;
+}
+
+void print_plan(const recover::RestoreMongoPlan& plan) {
+  print(fmt::format("plan: {} to {}\n", plan.moment, plan.target));
+  Table table({"NAMESPACE", "KIND", "DOCUMENTS", "SIZE", "INDEXES"});
+  for (const auto& each : plan.collections) {
+    const auto name =
+        each.ns == each.target_ns ? each.ns : fmt::format("{} -> {}", each.ns, each.target_ns);
+    const std::string_view about = each.is_exact ? "" : "about ";
+    table.add({name, each.type, fmt::format("{}{}", about, each.count),
+               fmt::format("{}{}", about, format_bytes(each.bytes)),
+               std::to_string(each.index_count)});
+  }
+  print(table.text());
+  for (const auto& each : plan.occupied)
+    print(fmt::format("would be overwritten: {}, {} documents\n", each.ns, each.count));
+  if (plan.continues) print("goes on with an earlier run of the same restore\n");
+  print(fmt::format("{} documents, {}, about {}\n", plan.document_count(),
+                    format_bytes(plan.byte_count()), format_span(plan.estimated_time)));
+}
+
+nlohmann::ordered_json as_json(const recover::RestoreMongoResult& result) {
+  auto collections = nlohmann::ordered_json::array();
+  for (const auto& each : result.collections)
+    collections.push_back({{"ns", each.ns},
+                           {"target_ns", each.target_ns},
+                           {"kind", each.type},
+                           {"count", each.count},
+                           {"bytes", each.bytes},
+                           {"digest", each.digest.hex()},
+                           {"target_count", each.target_count},
+                           {"target_digest", each.target_digest.hex()},
+                           {"equal", each.is_equal()},
+                           {"indexes", each.index_count},
+                           {"kept", each.kept_count}});
+  return {{"plan", as_json(result.plan)},
+          {"equal", result.is_equal()},
+          {"collections", collections},
+          {"problems", result.problems},
+          {"notes", result.notes},
+          {"documents_written", result.document_count},
+          {"write_seconds", std::chrono::duration<double>(result.write_time).count()},
+          {"index_seconds", std::chrono::duration<double>(result.index_time).count()},
+          {"compare_seconds", std::chrono::duration<double>(result.compare_time).count()}};
+}
+
+void print_result(const recover::RestoreMongoResult& result) {
+  Table table({"NAMESPACE", "DOCUMENTS", "READ BACK", "DIGEST", "VERDICT"});
+  for (const auto& each : result.collections)
+    table.add({each.target_ns, std::to_string(each.count), std::to_string(each.target_count),
+               each.digest.hex().substr(0, 16), each.is_equal() ? "equal" : "differs"});
+  print(table.text());
+  print(fmt::format("written in {}, indexes {}, compared in {}\n", format_span(result.write_time),
+                    format_span(result.index_time), format_span(result.compare_time)));
+  for (const auto& problem : result.problems) print(fmt::format("differs: {}\n", problem));
+  print(fmt::format("{}: {} documents of {} are on the server\n",
+                    result.is_equal() ? "PASS" : "FAIL", result.plan.document_count(),
+                    result.plan.moment));
+}
+
+Result<int> preview(Session& session, repo::Repository& repository, mongo::Deployment& target,
+                    const recover::RestoreMongoOptions& options) {
+  const auto plan = TRY(recover::plan_restore(repository, target, options));
+  for (const auto& note : plan.notes) session.context().log.note(note);
+  if (session.format() == OutputFormat::json)
+    print_json("restore_plan", as_json(plan));
+  else
+    print_plan(plan);
+  return 0;
+}
+
+Result<int> restore_whole(Session& session, const RestoreDatabaseLine& line) {
+  const auto options = TRY(options_of(line));
+  const auto target = TRY(connect(session, line.uri));
+  TRY(require_grants(*target, mongo::ReadFrom::primary, mongo::Purpose::restore,
+                     session.context().log));
+  auto* repository = TRY(session.open_locked(repo::LockRole::shared, "restore"));
+  if (line.preview) return preview(session, *repository, *target, options);
+  const auto result = TRY(recover::restore_mongo(*repository, *target, options));
+  for (const auto& note : result.notes) session.context().log.note(note);
+  if (session.format() == OutputFormat::json) {
+    print_json("restore", as_json(result));
+  } else {
+    print_plan(result.plan);
+    print_result(result);
+  }
+  return result.is_equal() ? 0 : exit_status_of(ErrorCode::verification_failed);
+}
+
+}  // namespace
+
+Result<recover::MomentRequest> moment_request_of(const RestoreDatabaseLine& line) {
+  recover::MomentRequest request;
+  request.dataset = line.dataset;
+  request.at = line.at;
+  request.only = line.only;
+  request.renames = line.renames;
+  request.memory_bytes_max = TRY(parse_size(line.memory));
+  request.temp_directory = temp_directory();
+  return request;
+}
+
+void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line) {
+  constexpr const char* group = "A database";
+  verb->add_option("--dataset", line.dataset, "this database, onto the server of --to")
+      ->group(group);
+  verb->add_option("--at", line.at,
+                   "SECONDS,ORDINAL (that entry included), a time (all of that second "
+                   "included), or last")
+      ->capture_default_str()
+      ->group(group);
+  verb->add_option("--only", line.only, "database or database.collection (repeatable)")
+      ->group(group);
+  verb->add_option("--rename", line.renames, "A=B, databases or namespaces (repeatable)")
+      ->group(group);
+  verb->add_flag("--missing-only", line.missing_only,
+                 "put back only documents that are absent now; leave all later data alone")
+      ->group(group);
+  verb->add_flag("--changed-only", line.changed_only,
+                 "put back only documents that are different now")
+      ->excludes("--missing-only")
+      ->group(group);
+  verb->add_option("--id", line.ids, "with --missing-only or --changed-only: this _id (repeatable)")
+      ->group(group);
+  verb->add_option("--filter", line.filter,
+                   "with --changed-only: only what this query finds now, Extended JSON")
+      ->group(group);
+  verb->add_flag("--in-place", line.in_place, "replace what the target has; needs --confirm")
+      ->group(group);
+  verb->add_option("--confirm", line.confirm, "the dataset's name, for --in-place")->group(group);
+  verb->add_flag("--preview", line.preview, "say what would be done, change nothing")->group(group);
+  verb->add_option("--undo", line.undo, "take back what this undo point tells of")->group(group);
+  verb->add_flag("--no-users", line.no_users, "leave users and roles out")->group(group);
+  verb->add_option("--connections", line.connections, "to the target")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, recover::restore_connections_max))
+      ->group(group);
+  verb->add_option("--memory", line.memory, "bound; more is spilled to disk")
+      ->capture_default_str()
+      ->group(group);
+  verb->add_option("--uri-file", line.uri.file, "file with the connection string of the target")
+      ->group(group);
+  verb->add_option("--uri-command", line.uri.command,
+                   "command that prints the connection string of the target")
+      ->group(group);
+}
+
+Result<int> restore_database(Session& session, const RestoreDatabaseLine& line) {
+  if (line.in_place && (line.missing_only || line.changed_only))
+    return fail(ErrorCode::usage,
+                "--in-place replaces whole collections; --missing-only and --changed-only do not");
+  if (!line.undo.empty()) return undo(session, line);
+  if (line.missing_only || line.changed_only) return put_back_lost(session, line);
+  if (!line.ids.empty() || !line.filter.empty())
+    return fail(ErrorCode::usage, "--id and --filter go with --missing-only or --changed-only");
+  return restore_whole(session, line);
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,32 @@
+#pragma once
+// `restore --dataset NAME --at T --to mongodb://…`: a database, or what was lost of it, back onto a
+// server; and `restore --undo SNAPSHOT`, which takes such a rescue back.
+#include "cli/mongo_server.hpp"
+
+namespace holdfast::cli {
+
+struct RestoreDatabaseLine {
+  std::string dataset;
+  std::string at = "last";
+  std::vector<std::string> only;
+  std::vector<std::string> renames;
+  UriSource uri;
+  std::string memory = "512M";
+  std::string confirm;
+  std::vector<std::string> ids;
+  std::string filter;
+  std::string undo;
+  unsigned connections = 4;
+  bool missing_only = false;
+  bool changed_only = false;
+  bool in_place = false;
+  bool preview = false;
+  bool no_users = false;
+
+  bool is_meant() const { return !dataset.empty() || !undo.empty(); }
+};
+
+void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line);
+Result<int> restore_database(Session& session, const RestoreDatabaseLine& line);
+
+}  // namespace holdfast::cli

@@ -1,0 +1,16 @@
+#pragma once
+// Secrets by reference: from a file or from what a command prints, never from an argument's value.
+#include <optional>
+#include <string>
+
+#include "base/result.hpp"
+#include "base/secret.hpp"
+
+namespace holdfast::cli {
+
+// White space at both ends and a byte order mark are cut, as restic does. `what` is for messages:
+// "password", "connection string". Errors: usage (empty, the command failed), those of reading.
+Result<Secret> secret_from_file(const std::string& path, std::string_view what);
+Result<Secret> secret_from_command(const std::string& command, std::string_view what);
+
+}  // namespace holdfast::cli
