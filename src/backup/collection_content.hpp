@@ -46,6 +46,8 @@ class ChunkWriter {
   // `key`: K(_id), or what else identifies the document.
   Result<void> add(ByteView document, ByteView key) { return chunker_.add(document, key); }
   Result<void> finish() { return chunker_.finish(); }
+  // The next document begins a chunk, whatever came before.
+  bool is_between_chunks() const { return chunker_.is_between_chunks(); }
   std::uint64_t new_count() const { return new_count_; }  // chunks the repository did not have
 
  private:

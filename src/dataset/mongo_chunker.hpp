@@ -36,6 +36,8 @@ class DocumentChunker {
   // `key`: K(_id) of the document, or what else identifies it.
   Result<void> add(ByteView document, ByteView key);
   Result<void> finish();
+  // The next document begins a chunk, whatever came before.
+  bool is_between_chunks() const { return bytes_.empty(); }
 
  private:
   bool is_boundary(ByteView key, std::size_t document_bytes) const;

@@ -52,8 +52,10 @@ Result<std::optional<Document>> next_document(DocumentReader& reader) {
 
 class ReaderCursor final : public BaseCursor {
  public:
-  ReaderCursor(std::unique_ptr<DocumentReader> reader, std::string ns)
-      : reader_(std::move(reader)), ascent_(std::move(ns)) {}
+  ReaderCursor(std::unique_ptr<DocumentReader> reader, std::string ns, LeaveOut leave_out)
+      : BaseCursor(leave_out == LeaveOut::unchanged ? reader->stretches() : nullptr),
+        reader_(std::move(reader)),
+        ascent_(std::move(ns)) {}
 
   Result<const BaseDocument*> next() override {
     const auto document = TRY(next_document(*reader_));
@@ -117,11 +119,11 @@ class EmptyCursor final : public BaseCursor {
 }  // namespace
 
 Result<std::unique_ptr<BaseCursor>> open_cursor(std::unique_ptr<DocumentReader> reader,
-                                                std::string ns, SpillStore& spill,
-                                                std::size_t memory_bytes, Anomalies& anomalies) {
+                                                std::string ns, const CursorTools& tools) {
   if (reader->order() == DocumentOrder::by_id)
-    return std::make_unique<ReaderCursor>(std::move(reader), std::move(ns));
-  auto sorted = std::make_unique<SortedCursor>(std::move(ns), spill, memory_bytes, anomalies);
+    return std::make_unique<ReaderCursor>(std::move(reader), std::move(ns), tools.leave_out);
+  auto sorted = std::make_unique<SortedCursor>(std::move(ns), tools.spill, tools.memory_bytes,
+                                               tools.anomalies);
   TRY(sorted->fill(*reader));
   return sorted;
 }

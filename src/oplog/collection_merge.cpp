@@ -8,12 +8,14 @@ namespace {
 
 using PlacedOut = std::function<Result<void>(ByteView document, const OrderKey& position)>;
 
-// Both streams ascend by key; a key's operations come in order of time.
+// Both streams ascend by key; a key's operations come in order of time. The base hears of the next
+// operation before each call of next() that follows a change.
 template <class Out>
 Result<void> merge_streams(BaseCursor& base, OpStream& ops, const CatalogCollection& collection,
                            DocumentState& state, Out&& out) {
-  const BaseDocument* document = TRY(base.next());
   const OpRecord* op = TRY(ops.next());
+  base.expect(op);
+  const BaseDocument* document = TRY(base.next());
   Bytes key;
   while (document != nullptr || op != nullptr) {
     const auto order = document == nullptr ? std::weak_ordering::greater
@@ -36,6 +38,7 @@ Result<void> merge_streams(BaseCursor& base, OpStream& ops, const CatalogCollect
       op = TRY(ops.next());
     }
     if (state.is_present()) TRY(out(state.document(), state.position()));
+    base.expect(op);
     if (order == 0) document = TRY(base.next());
   }
   return {};
@@ -95,6 +98,10 @@ Result<CollectionTotals> merge_by_id(BaseCursor& base, OpStream& ops,
                       totals.document_bytes += document.size();
                       return out(document);
                     }));
+  if (const auto* const stretches = base.stretches(); stretches != nullptr) {
+    totals.document_count += stretches->left_out_count();
+    totals.document_bytes += stretches->left_out_bytes();
+  }
   return totals;
 }
 

@@ -227,22 +227,32 @@ Result<void> Materialisation::write_collection(CollectionNumber number) {
 Result<std::unique_ptr<BaseCursor>> Materialisation::base_of(const CatalogCollection& collection) {
   if (!collection.is_in_base || collection.emptied) return empty_cursor();
   auto reader = TRY(base_.documents(collection.facts));
-  return open_cursor(std::move(reader), collection.facts.ns, spill_, options_.memory_bytes_max / 8,
-                     anomalies_);
+  // All views are looked at, changed or not.
+  const bool is_views = collection_of(collection.facts.ns) == "system.views";
+  const CursorTools tools{spill_, options_.memory_bytes_max / 8, anomalies_,
+                          is_views ? LeaveOut::nothing : LeaveOut::unchanged};
+  return open_cursor(std::move(reader), collection.facts.ns, tools);
 }
 
 Result<CollectionTotals> Materialisation::copy_natural(const CatalogCollection& collection,
                                                        const DocumentOut& out) {
   auto reader = TRY(base_.documents(collection.facts));
+  auto* const stretches = reader->stretches();
+  if (stretches != nullptr) stretches->unchanged_below(std::nullopt);
   CollectionTotals totals;
   while (true) {
     const auto bytes = TRY(reader->next());
-    if (!bytes) return totals;
+    if (!bytes) break;
     TRY(bson::Document::validate(*bytes));
     ++totals.document_count;
     totals.document_bytes += bytes->size();
     TRY(out(*bytes));
   }
+  if (stretches != nullptr) {
+    totals.document_count += stretches->left_out_count();
+    totals.document_bytes += stretches->left_out_bytes();
+  }
+  return totals;
 }
 
 Result<CollectionTotals> Materialisation::merge(CollectionNumber number, const DocumentOut& out) {

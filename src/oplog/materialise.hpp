@@ -26,12 +26,27 @@ namespace holdfast::oplog {
 // that matters by itself (capped) or that was not sorted; the engine sorts it.
 enum class DocumentOrder : std::uint8_t { by_id, natural };
 
+// For a reader whose documents go somewhere by another way than through the sink: it learns which
+// of them come out as they are, and may then leave these out of next().
+class UnchangedStretches {
+ public:
+  virtual ~UnchangedStretches() = default;
+  // Called before next(): up to the following call, documents whose K(_id) is below `key` are not
+  // changed, and none is put between them; no key: so it is to the end. Everything before them has
+  // reached the sink. The view is valid until the following call. Never called: read everything.
+  virtual void unchanged_below(std::optional<ByteView> key) = 0;
+  virtual std::uint64_t left_out_count() const = 0;
+  virtual std::uint64_t left_out_bytes() const = 0;
+};
+
 // Pulls the documents of one collection. The view is valid until the next call.
 class DocumentReader {
  public:
   virtual ~DocumentReader() = default;
   virtual DocumentOrder order() const = 0;
   virtual Result<std::optional<ByteView>> next() = 0;
+  // As long-lived as the reader; null: it reads every document.
+  virtual UnchangedStretches* stretches() { return nullptr; }
 };
 
 class BaseSource {

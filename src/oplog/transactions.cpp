@@ -247,6 +247,15 @@ bool Transactions::has_in_doubt(Timestamp at) const {
   });
 }
 
+std::optional<Timestamp> Transactions::oldest_in_doubt() const {
+  std::optional<Timestamp> oldest;
+  for (const auto& [session, open] : open_) {
+    if (open.state != State::prepared) continue;
+    oldest = oldest ? std::min(*oldest, open.newest.ts) : open.newest.ts;
+  }
+  return oldest;
+}
+
 std::vector<std::string> Transactions::in_doubt(Timestamp at) const {
   std::vector<std::string> names;
   for (const auto& [session, open] : open_) {

@@ -87,6 +87,9 @@ class Transactions {
   // Prepared at or before `at`, not decided. in_doubt: session and number, for a person.
   bool has_in_doubt(Timestamp at) const;
   std::vector<std::string> in_doubt(Timestamp at) const;
+  // When the first of those that are not decided yet was prepared.
+  std::optional<Timestamp> oldest_in_doubt() const;
+  bool has_open() const { return !open_.empty(); }
   std::uint64_t died_count() const { return died_count_; }  // aborted, superseded, dead by term
   std::uint64_t spilled_bytes() const { return store_.spilled_bytes(); }
 

@@ -193,8 +193,10 @@ void put_rustic_fields(JsonText& out, const Snapshot& snapshot) {
 }  // namespace
 
 bool is_companion(const Snapshot& snapshot) {
-  return std::find(snapshot.tags.begin(), snapshot.tags.end(), companion_tag) !=
-         snapshot.tags.end();
+  constexpr std::string_view check_tag = "kind=check";  // what a check of a database found
+  return std::any_of(snapshot.tags.begin(), snapshot.tags.end(), [](const std::string& tag) {
+    return tag == companion_tag || tag == check_tag;
+  });
 }
 
 Bytes encode_snapshot(const Snapshot& snapshot) {
