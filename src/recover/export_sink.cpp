@@ -29,21 +29,15 @@ Result<void> ExportSink::open(dataset::MongoCollection collection) {
   return writer_.begin(collection);
 }
 
-Result<void> ExportSink::begin(const oplog::CollectionAtT& collection) {
-  const oplog::CollectionFacts& facts = collection.facts;
+Result<void> ExportSink::begin(const MomentCollection& collection) {
   if (collection.is_temporary && options_.temporaries == Temporaries::leave_out) {
-    result_.left_out.push_back(facts.ns);
+    result_.left_out.push_back(collection.facts.ns());
     is_open_ = false;
     return {};
   }
-  const NamespaceName name = split_namespace(facts.ns);
-  dataset::MongoCollection out;
-  out.db = name.db;
-  out.name = name.collection;
-  out.uuid = facts.uuid;
-  out.options = facts.options;
-  out.indexes = facts.indexes;
-  return open(std::move(out));
+  has_documents_ = collection.facts.has_documents;
+  expected_ = collection.digest;
+  return open(collection.facts);
 }
 
 Result<void> ExportSink::document(ByteView document) {
@@ -54,6 +48,8 @@ Result<void> ExportSink::document(ByteView document) {
 
 Result<void> ExportSink::end(const oplog::CollectionTotals& totals) {
   if (!is_open_) return {};
+  if (!has_documents_) return writer_.end();
+  TRY(check_digest());
   ExportedCollection& exported = result_.collections.back();
   exported.count = digest_.count();
   exported.bytes = digest_.bytes();
@@ -68,20 +64,11 @@ Result<void> ExportSink::end(const oplog::CollectionTotals& totals) {
   return writer_.end();
 }
 
-Result<void> ExportSink::write_metadata(const dataset::MongoCollection& collection) {
-  TRY(open(collection));
-  return is_open_ ? writer_.end() : Result<void>();
-}
-
-Result<void> ExportSink::write_collection(const dataset::MongoCollection& collection,
-                                          oplog::DocumentReader& documents) {
-  TRY(open(collection));
-  if (!is_open_) return {};
-  while (true) {
-    const auto next = TRY(documents.next());
-    if (!next) return end({});
-    TRY(document(*next));
-  }
+// A damaged or foreign base is noticed by its digests.
+Result<void> ExportSink::check_digest() const {
+  if (!expected_ || *expected_ == digest_.digest()) return {};
+  return fail(ErrorCode::corrupt, fmt::format("{} has not the digest that the manifest names",
+                                              result_.collections.back().ns));
 }
 
 }  // namespace holdfast::recover

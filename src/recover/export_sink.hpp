@@ -3,30 +3,24 @@
 #include <set>
 
 #include "recover/export_mongo.hpp"
-#include "recover/namespace_choice.hpp"
+#include "recover/moment_stream.hpp"
 
 namespace holdfast::recover {
 
-// One thread. begin/document/end are the engine's calls; the write_ functions are for what the
-// engine does not compute.
-class ExportSink final : public oplog::CollectionSink {
+// One thread.
+class ExportSink final : public MomentSink {
  public:
   ExportSink(dataset::DumpWriter& writer, const NamespaceChoice& choice,
              const MongoExportOptions& options, MongoExportResult& result)
       : writer_(writer), choice_(choice), options_(options), result_(result) {}
 
-  Result<void> begin(const oplog::CollectionAtT& collection) override;
+  Result<void> begin(const MomentCollection& collection) override;
   Result<void> document(ByteView document) override;
   Result<void> end(const oplog::CollectionTotals& totals) override;
 
-  // A view, or metadata of a time series.
-  Result<void> write_metadata(const dataset::MongoCollection& collection);
-  // Documents as a base has them.
-  Result<void> write_collection(const dataset::MongoCollection& collection,
-                                oplog::DocumentReader& documents);
-
  private:
   Result<void> open(dataset::MongoCollection collection);
+  Result<void> check_digest() const;
   bool is_left_out(const dataset::MongoCollection& collection, const NamespaceName& name) const;
 
   dataset::DumpWriter& writer_;
@@ -35,7 +29,9 @@ class ExportSink final : public oplog::CollectionSink {
   MongoExportResult& result_;
   std::set<std::string> written_;
   bool is_open_ = false;  // false: documents of a collection that is left out
+  bool has_documents_ = true;
   bson::ContentDigest digest_;
+  std::optional<bson::Digest256> expected_;
 };
 
 }  // namespace holdfast::recover

@@ -3,6 +3,7 @@
 // from a base and the recorded oplog, handed to whoever writes or compares it.
 #include <functional>
 
+#include "bson/digest.hpp"
 #include "catalog/mongo_moment.hpp"
 #include "dataset/mongo_collection.hpp"
 #include "oplog/materialise.hpp"

@@ -4,6 +4,7 @@
 //
 // Two steps, so that a person sees what would happen: find_lost() compares and keeps what it found
 // in temporary space; put_back() stores an undo point in the repository and then writes.
+#include "catalog/snapshot_author.hpp"
 #include "mongo/deployment.hpp"
 #include "recover/compare_mongo.hpp"
 
@@ -82,12 +83,10 @@ struct PutBackResult {
   std::uint64_t not_written() const;
 };
 
-// `author`: a snapshot with host name, user and program version, and nothing else; the undo point
-// gets those. Nothing is overwritten but, for Lost::changed, documents that are still as they were
-// compared. Errors: those of the repository and of the server. After an error the undo point tells
+// Nothing is overwritten but, for Lost::changed, documents that are still as they were compared. Errors: those of the repository and of the server. After an error the undo point tells
 // what may have been written; running again goes on.
 Result<PutBackResult> put_back(repo::Repository& repository, mongo::Deployment& live,
-                               LostDocuments& lost, const repo::Snapshot& author);
+                               LostDocuments& lost, const catalog::SnapshotAuthor& author);
 
 struct UndoResult {
   std::string dataset;
