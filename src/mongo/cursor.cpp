@@ -85,6 +85,7 @@ class Cursor::Impl {
   }
 
   bool is_open() const { return id_ != 0; }
+  bool has_buffered() const { return at_ != nullptr && *at_ != bson_end; }
   void set_wait_max(std::chrono::milliseconds wait) { wait_max_ = wait; }
   void set_batch_count(std::int32_t count) { batch_count_ = count; }
   void set_tailable() { is_tailable_ = true; }
@@ -193,6 +194,9 @@ Result<std::optional<ByteView>> Cursor::next() {
 }
 bool Cursor::is_open() const {
   return impl_->is_open();
+}
+bool Cursor::has_buffered() const {
+  return impl_->has_buffered();
 }
 void Cursor::set_wait_max(std::chrono::milliseconds wait) {
   impl_->set_wait_max(wait);

@@ -40,6 +40,7 @@ class Cursor {
   // cursor that is still open, nothing new came within `wait_max`.
   Result<std::optional<ByteView>> next();
   bool is_open() const;  // on the server; false: no more batches will come
+  bool has_buffered() const;  // whether next() gives a document without asking the server
 
   // How long a getMore of a tailable cursor waits on the server. Default 1 s.
   void set_wait_max(std::chrono::milliseconds wait);
