@@ -43,8 +43,11 @@ void add_commands(CommandLine& line) {
   add_points(line);
   add_browse(line);
   add_restore(line);
+  add_status(line);
+  add_scan(line);
   add_compare(line);
   add_switch(line);
+  add_plan(line);
   add_import(line);
   add_export(line);
   add_verify(line);

@@ -35,6 +35,9 @@ void add_prune(CommandLine& line);
 void add_repair(CommandLine& line);
 void add_restore(CommandLine& line);
 void add_verify(CommandLine& line);
+void add_plan(CommandLine& line);
+void add_scan(CommandLine& line);
+void add_status(CommandLine& line);
 void add_switch(CommandLine& line);
 void add_version(CommandLine& line);
 
