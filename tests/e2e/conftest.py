@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+import servers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
@@ -136,3 +137,31 @@ def corpus(tmp_path_factory):
         return unpacked[name]
 
     return unpack
+
+
+@pytest.fixture
+def start_server(tmp_path):
+    """start_server("scripted", corpus=…) is a running server; it ends with the test."""
+    started = []
+
+    def begin(kind, **options):
+        reason = servers.why_not(kind)
+        if reason:
+            pytest.skip(f"{kind}: {reason}")
+        started.append(servers.start(kind, tmp_path / "servers", **options))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module", params=servers.KINDS)
+def each_server(request, tmp_path_factory):
+    """One server of every kind, for all tests of a file; what they write has names of its own."""
+    reason = servers.why_not(request.param)
+    if reason:
+        pytest.skip(f"{request.param}: {reason}")
+    server = servers.start(request.param, tmp_path_factory.mktemp(request.param))
+    yield server
+    server.stop()

@@ -175,7 +175,7 @@ class ScriptedMember(Server):
 
     def __init__(self, directory, *, corpus=None, state=None, oplog=None, visible=None,
                  members=1, wire=13, noop_seconds=10.0, oplog_entries_max=0, arguments=()):
-        """corpus: a recorded history. state: "base", "0", "1"… (of it), None: empty.
+        """corpus: a recorded history. state: "base", "fuzzy", "0", "1"… (of it), None: empty.
 
         oplog: another file of entries. visible: bson.Timestamp of the newest entry shown; None: that
         of the state. Without a corpus it takes writes and logs them; with one it does so too, after
@@ -184,7 +184,8 @@ class ScriptedMember(Server):
         ports = free_ports(members + 1)
         self.ports, self.control_port = ports[:-1], ports[-1]
         command = [sys.executable, "-B", MEMBER, "--control", self.control_port, "--wire", wire,
-                   "--noop-seconds", noop_seconds, "--oplog-entries-max", oplog_entries_max]
+                   "--noop-seconds", noop_seconds, "--oplog-entries-max", oplog_entries_max,
+                   "--exit-with-stdin"]
         for port in self.ports:
             command += ["--port", port]
         for name, value in (("--corpus", corpus), ("--state", state), ("--oplog", oplog)):
