@@ -40,6 +40,7 @@ void add_help(CommandLine& line) {
 void add_commands(CommandLine& line) {
   add_init(line);
   add_backup(line);
+  add_stream(line);
   add_points(line);
   add_browse(line);
   add_restore(line);

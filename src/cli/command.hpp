@@ -38,6 +38,7 @@ void add_verify(CommandLine& line);
 void add_plan(CommandLine& line);
 void add_scan(CommandLine& line);
 void add_status(CommandLine& line);
+void add_stream(CommandLine& line);
 void add_switch(CommandLine& line);
 void add_version(CommandLine& line);
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "backup/backup_files.hpp"
@@ -8,6 +9,7 @@
 #include "base/time_text.hpp"
 #include "base/units.hpp"
 #include "cli/author.hpp"
+#include "cli/backup_database.hpp"
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "repo/node_time.hpp"
@@ -20,6 +22,7 @@ constexpr std::size_t problems_printed_max = 100;
 // Texts as they stand on the line, before they become options of the use case.
 struct BackupLine {
   backup::FilesBackupOptions files;
+  BackupDatabaseLine database;
   std::vector<std::string> exclude_files;
   std::optional<std::string> exclude_larger_than;
   bool exclude_caches = false;
@@ -134,7 +137,7 @@ void warn_of_problems(Log& log, const backup::FilesBackupResult& result) {
   if (result.after_error) log.warn("after: " + describe(*result.after_error));
 }
 
-Result<int> run_backup(Session& session, const BackupLine& line) {
+Result<int> backup_paths(Session& session, const BackupLine& line) {
   const auto options = TRY(options_of(line));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "backup"));
   const auto started = session.context().clock.monotonic();
@@ -147,6 +150,26 @@ Result<int> run_backup(Session& session, const BackupLine& line) {
   else
     print_text(result, spent);
   return result.is_complete() ? 0 : exit_status_of(ErrorCode::source_incomplete);
+}
+
+bool means_database(const BackupLine& line) {
+  const auto& paths = line.files.paths;
+  return !line.database.dataset.empty() || line.database.uri.is_given() ||
+         std::any_of(paths.begin(), paths.end(), mongo::looks_like_uri);
+}
+
+Result<int> run_backup(Session& session, const BackupLine& line) {
+  const auto& paths = line.files.paths;
+  if (!means_database(line)) {
+    if (paths.empty()) return fail(ErrorCode::usage, "name what to save: PATH… or mongodb://…");
+    return backup_paths(session, line);
+  }
+  const bool is_one = paths.size() <= 1 && (paths.empty() || mongo::looks_like_uri(paths.front()));
+  if (!is_one)
+    return fail(ErrorCode::usage, "a database is saved alone: one mongodb://… and no paths");
+  auto database = line.database;
+  if (!paths.empty()) database.uri.text = paths.front();
+  return backup_database(session, database, {line.files.tags, line.files.writer, line.full});
 }
 
 void add_exclude_options(CLI::App* verb, BackupLine& line) {
@@ -167,7 +190,8 @@ void add_snapshot_options(CLI::App* verb, BackupLine& line) {
   verb->add_option("--host", line.host, "host name to record");
   verb->add_option("--time", line.time, "time to record, RFC 3339");
   verb->add_option("--parent", line.parent, "compare with this snapshot");
-  verb->add_flag("--full", line.full, "read everything, compare with no snapshot");
+  verb->add_flag("--full", line.full,
+                 "read everything, compare with no snapshot; a database: read it from the server");
   verb->add_flag("--local-times", line.local_times,
                  "tree times in local time as restic writes them, instead of UTC");
 }
@@ -196,11 +220,13 @@ catalog::SnapshotAuthor snapshot_author() {
 
 void add_backup(CommandLine& line) {
   auto given = std::make_shared<BackupLine>();
-  auto* verb = line.app.add_subcommand("backup", "save files and directories as a snapshot");
-  verb->add_option("PATH", given->files.paths, "files, directories or globs")->required();
+  auto* verb =
+      line.app.add_subcommand("backup", "save files and directories, or a database, as a snapshot");
+  verb->add_option("PATH", given->files.paths, "files, directories or globs; or one mongodb://…");
   add_exclude_options(verb, *given);
   add_snapshot_options(verb, *given);
   add_run_options(verb, *given);
+  add_backup_database_options(verb, given->database);
   line.choose(verb, [given](Session& session) { return run_backup(session, *given); });
 }
 

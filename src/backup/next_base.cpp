@@ -1,0 +1,88 @@
+#include "backup/next_base.hpp"
+
+#include <fmt/format.h>
+
+#include "dataset/live_oplog.hpp"
+
+namespace holdfast::backup {
+
+namespace {
+
+// What keeps a base from being computed, but not from being read from the server.
+bool needs_the_server(ErrorCode code) {
+  return code == ErrorCode::no_point || code == ErrorCode::history_lost ||
+         code == ErrorCode::anomaly || code == ErrorCode::unsupported ||
+         code == ErrorCode::conflict;
+}
+
+Result<FullDecision> decide(repo::Repository& repository, const NextBaseOptions& options) {
+  const auto snapshots = TRY(repository.snapshots());
+  TRY(repository.load_index());
+  const auto points = catalog::MongoPoints::load(repository, snapshots, options.full.dataset);
+  if (!points.has_value() && points.error().code != ErrorCode::not_found)
+    return fail(points.error());
+  const FullHistory history =
+      points.has_value() ? full_history(*points, snapshots, options.full.dataset) : FullHistory{};
+  return decide_full(history, repository.context().clock.now(), options.policy);
+}
+
+// Records the oplog up to what the server has now.
+Result<void> catch_up(repo::Repository& repository, mongo::Deployment& deployment,
+                      const NextBaseOptions& options) {
+  const auto source = TRY(dataset::open_live_oplog(deployment, repository.context()));
+  const auto newest = TRY(source->newest());
+  if (!newest) return {};
+  StreamOptions stream;
+  stream.dataset = options.full.dataset;
+  stream.author = options.full.author;
+  stream.until = newest->time.ts;
+  stream.writer = options.full.writer;
+  TRY(stream_mongo(repository, *source, stream));
+  return {};
+}
+
+Result<SyntheticResult> compute(repo::Repository& repository, mongo::Deployment& deployment,
+                                const NextBaseOptions& options) {
+  TRY(catch_up(repository, deployment, options));
+  const auto live = live_documents(deployment);
+  SyntheticOptions synthetic;
+  synthetic.dataset = options.full.dataset;
+  synthetic.author = options.full.author;
+  synthetic.tags = options.full.tags;
+  synthetic.temp_directory = options.full.temp_directory;
+  synthetic.memory_bytes_max = options.memory_bytes_max;
+  synthetic.rules = options.rules;
+  synthetic.writer = options.full.writer;
+  synthetic.live = live.get();
+  return synthetic_full(repository, synthetic);
+}
+
+bool is_refuted(const SyntheticResult& result) {
+  return result.check && result.check->is_failed();
+}
+
+}  // namespace
+
+Result<NextBaseResult> next_base(repo::Repository& repository, mongo::Deployment& deployment,
+                                 const NextBaseOptions& options) {
+  NextBaseResult result;
+  result.decision = TRY(decide(repository, options));
+  if (result.decision.kind == FullKind::synthetic) {
+    auto computed = compute(repository, deployment, options);
+    if (!computed.has_value() && !needs_the_server(computed.error().code))
+      return fail(std::move(computed.error()));
+    if (computed.has_value() && !is_refuted(*computed)) {
+      result.synthetic = std::move(*computed);
+      return result;
+    }
+    result.decision = {FullKind::real, computed.has_value()
+                                           ? "the computed base differs from the server: " +
+                                                 computed->check->differences.front()
+                                           : "it can not be computed: " + computed.error().message};
+    result.notes.push_back(result.decision.reason);
+  }
+  result.full = TRY(backup_mongo(repository, deployment, options.full));
+  return result;
+}
+
+}  // namespace holdfast::backup

@@ -1,0 +1,29 @@
+#pragma once
+// The next base of a running database: computed from the last one and the recorded oplog when that
+// is enough, read from the server when it is not.
+#include "backup/backup_mongo.hpp"
+#include "backup/stream_mongo.hpp"
+#include "backup/synthetic_full.hpp"
+
+namespace holdfast::backup {
+
+struct NextBaseOptions {
+  BackupMongoOptions full;  // dataset, author, tags and limits; also for a computed base
+  FullPolicy policy;
+  std::size_t memory_bytes_max = std::size_t{512} << 20;
+  oplog::EntryRules rules;
+};
+
+struct NextBaseResult {
+  FullDecision decision;                     // what was done in the end, and why
+  std::optional<BackupMongoResult> full;     // read from the server
+  std::optional<SyntheticResult> synthetic;  // computed; without a snapshot: nothing was new
+  std::vector<std::string> notes;            // why a computed base did not come about
+};
+
+// The caller holds a shared lock on the repository. Errors: those of backup_mongo; of
+// stream_mongo and synthetic_full only those that a copy from the server would meet as well.
+Result<NextBaseResult> next_base(repo::Repository& repository, mongo::Deployment& deployment,
+                                 const NextBaseOptions& options);
+
+}  // namespace holdfast::backup

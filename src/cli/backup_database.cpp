@@ -1,0 +1,195 @@
+#include "cli/backup_database.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/units.hpp"
+#include "catalog/mongo_moment.hpp"
+#include "cli/author.hpp"
+#include "cli/environment.hpp"
+#include "cli/moment.hpp"
+#include "cli/output.hpp"
+
+namespace holdfast::cli {
+namespace {
+
+nlohmann::ordered_json as_json(const backup::ImportedCollection& collection) {
+  return {{"ns", collection.ns},
+          {"kind", collection.type},
+          {"count", collection.count},
+          {"bytes", collection.bytes},
+          {"chunks", collection.chunk_count},
+          {"chunks_new", collection.chunk_new_count},
+          {"digest", collection.digest.hex()}};
+}
+
+nlohmann::ordered_json as_json(const backup::SyntheticCollection& collection) {
+  return {{"ns", collection.ns},
+          {"kind", collection.type},
+          {"count", collection.count},
+          {"bytes", collection.bytes},
+          {"chunks", collection.chunk_count},
+          {"chunks_kept", collection.chunk_kept_count},
+          {"chunks_new", collection.chunk_new_count},
+          {"digest", collection.digest.hex()}};
+}
+
+template <class Collections>
+nlohmann::ordered_json rows_of(const Collections& collections) {
+  auto rows = nlohmann::ordered_json::array();
+  for (const auto& collection : collections) rows.push_back(as_json(collection));
+  return rows;
+}
+
+void add_full(nlohmann::ordered_json& document, const backup::BackupMongoResult& full) {
+  document["collections"] = rows_of(full.base.collections);
+  document["server_version"] = full.server_version;
+  document["member"] = full.member;
+  document["bytes_read"] = full.bytes_read;
+  document["ranges_read"] = full.ranges_read;
+  document["ranges_resumed"] = full.ranges_resumed;
+  document["data_added"] = full.base.summary.data_added;
+  document["data_added_packed"] = full.base.summary.data_added_packed;
+  if (full.base.snapshot) document["snapshot_id"] = full.base.snapshot->hex();
+  if (full.base.recoverable_from)
+    document["recoverable_from"] = moment_as_json(*full.base.recoverable_from);
+  if (full.base.recoverable_to)
+    document["recoverable_to"] = moment_as_json(*full.base.recoverable_to);
+}
+
+void add_synthetic(nlohmann::ordered_json& document, const backup::SyntheticResult& synthetic) {
+  document["collections"] = rows_of(synthetic.collections);
+  document["at"] = moment_as_json(synthetic.at);
+  document["previous"] = synthetic.previous.hex();
+  document["chunks_read"] = synthetic.chunk_read_count;
+  document["data_added"] = synthetic.summary.data_added;
+  document["data_added_packed"] = synthetic.summary.data_added_packed;
+  if (synthetic.snapshot) document["snapshot_id"] = synthetic.snapshot->hex();
+  if (synthetic.check)
+    document["check"] = {{"equal", synthetic.check->equal_count},
+                         {"undecided", synthetic.check->undecided_count}};
+}
+
+nlohmann::ordered_json as_json(const std::string& dataset, const backup::NextBaseResult& result,
+                               Duration spent) {
+  const bool is_full = result.full.has_value();
+  nlohmann::ordered_json document{{"dataset", dataset},
+                                  {"kind", is_full ? "full" : "synthetic"},
+                                  {"reason", result.decision.reason},
+                                  {"seconds", std::chrono::duration<double>(spent).count()}};
+  if (is_full) add_full(document, *result.full);
+  if (result.synthetic) add_synthetic(document, *result.synthetic);
+  return document;
+}
+
+template <class Collections>
+std::uint64_t documents_in(const Collections& collections) {
+  std::uint64_t count = 0;
+  for (const auto& collection : collections) count += collection.count;
+  return count;
+}
+
+void print_text(const std::string& dataset, const backup::NextBaseResult& result, Duration spent) {
+  print(fmt::format("{}  {}  in {}\n", dataset, describe(result), format_span(spent)));
+  const auto* summary = result.full ? &result.full->base.summary : &result.synthetic->summary;
+  print(fmt::format("added   {} ({} stored)\n", format_bytes(summary->data_added),
+                    format_bytes(summary->data_added_packed)));
+  if (result.full && result.full->base.recoverable_from && result.full->base.recoverable_to)
+    print(fmt::format("recoverable  every moment from {} to {}\n",
+                      catalog::describe(*result.full->base.recoverable_from),
+                      catalog::describe(*result.full->base.recoverable_to)));
+}
+
+void tell_notes(Log& log, const backup::NextBaseResult& result) {
+  for (const auto& note : result.notes) log.warn(note);
+  if (result.full)
+    for (const auto& note : result.full->base.notes) log.note(note);
+  if (result.full && result.full->base.oplog)
+    for (const auto& gap : result.full->base.oplog->gaps) log.warn(gap);
+  if (result.synthetic)
+    for (const auto& note : result.synthetic->notes) log.note(note);
+}
+
+}  // namespace
+
+std::string describe(const backup::NextBaseResult& result) {
+  if (result.full) {
+    const auto& base = result.full->base;
+    return fmt::format("snapshot {}, read from the server ({}): {} collections, {} documents",
+                       base.snapshot ? base.snapshot->short_hex() : "none", result.decision.reason,
+                       base.collections.size(), documents_in(base.collections));
+  }
+  const auto& synthetic = *result.synthetic;
+  if (!synthetic.snapshot)
+    return fmt::format("nothing is new since base {}", synthetic.previous.short_hex());
+  return fmt::format("snapshot {}, computed from {} and the recorded oplog: {} documents as of {}",
+                     synthetic.snapshot->short_hex(), synthetic.previous.short_hex(),
+                     documents_in(synthetic.collections), catalog::describe(synthetic.at));
+}
+
+void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line) {
+  constexpr const char* group = "A database";
+  verb->add_option("--dataset", line.dataset, "name of the database in this repository")
+      ->group(group);
+  verb->add_option("--uri-file", line.uri.file, "file with the connection string")->group(group);
+  verb->add_option("--uri-command", line.uri.command, "command that prints the connection string")
+      ->group(group);
+  verb->add_option("--connections", line.connections, "read from the server at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 16))
+      ->group(group);
+  verb->add_option("--max-rate", line.max_rate, "bytes read a second, like 20M")->group(group);
+  verb->add_option("--max-load", line.max_load,
+                   "pause while more operations wait in the server's queues")
+      ->group(group);
+  verb->add_option("--max-lag", line.lag_max, "pause while a secondary lags more, like 10s")
+      ->group(group);
+  verb->add_option("--full-every", line.full_every_days,
+                   "days after which everything is read from the server again")
+      ->capture_default_str()
+      ->group(group);
+}
+
+Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line,
+                                                  const BackupDatabaseCommon& common) {
+  constexpr int hours_a_day = 24;
+  backup::NextBaseOptions options;
+  options.full.dataset = line.dataset;
+  options.full.author = snapshot_author();
+  options.full.tags = common.tags;
+  options.full.temp_directory = temp_directory();
+  options.full.threads = line.connections;
+  options.full.writer = common.writer;
+  if (!line.max_rate.empty()) options.full.max_rate = TRY(parse_size(line.max_rate));
+  options.full.max_load = line.max_load;
+  if (!line.lag_max.empty()) {
+    const auto lag = TRY(parse_span(line.lag_max));
+    options.full.lag_max = std::chrono::duration_cast<std::chrono::seconds>(lag);
+  }
+  options.policy.is_forced = common.is_full;
+  options.policy.real_full_age_max = std::chrono::hours(line.full_every_days * hours_a_day);
+  return options;
+}
+
+Result<int> backup_database(Session& session, const BackupDatabaseLine& line,
+                            const BackupDatabaseCommon& common) {
+  if (line.dataset.empty())
+    return fail(ErrorCode::usage, "a database needs a name in the repository: --dataset NAME");
+  const auto options = TRY(next_base_options(line, common));
+  const auto deployment = TRY(connect(session, line.uri));
+  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, mongo::Purpose::backup,
+                     session.context().log));
+  auto* repository = TRY(session.open_locked(repo::LockRole::shared, "backup"));
+  const auto started = session.context().clock.monotonic();
+  const auto result = TRY(backup::next_base(*repository, *deployment, options));
+  const auto spent = session.context().clock.monotonic() - started;
+  tell_notes(session.context().log, result);
+  if (session.format() == OutputFormat::json)
+    print_json("backup", as_json(line.dataset, result, spent));
+  else
+    print_text(line.dataset, result, spent);
+  return 0;
+}
+
+}  // namespace holdfast::cli
