@@ -54,6 +54,8 @@ struct StreamOptions {
   std::chrono::milliseconds segment_age_max{10'000};  // a segment is published at this age
   std::size_t segment_bytes_max = std::size_t{8} << 20;  // or at this size; at most 8 MiB
   std::optional<std::chrono::seconds> for_seconds;    // nothing: until context.stop
+  // Ends, published, as soon as an entry at or after this is captured (a backup catches up so).
+  std::optional<oplog::Timestamp> until;
   std::size_t roll_up_count = 64;                     // small companions that become one
   std::chrono::seconds headroom_min{3600};  // warn when the oplog's window gets shorter than this
   dataset::TailOptions tail;
