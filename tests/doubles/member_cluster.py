@@ -148,7 +148,8 @@ class Cluster:
             self.advance_to(packed(*order["to"]))
         else:
             end = len(self.oplog.entries)
-            at = end if order.get("entries") is None else min(end, self.oplog.end + order["entries"])
+            more = order.get("entries")
+            at = end if more is None else min(end, self.oplog.end + more)
             if at > 0:
                 self.advance_to(self.oplog.stamps[at - 1])
         return self.position()

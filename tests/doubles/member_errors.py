@@ -7,7 +7,7 @@ CODE_NAMES = {
     59: "CommandNotFound", 72: "InvalidOptions", 91: "ShutdownInProgress",
     112: "WriteConflict", 136: "CappedPositionLost", 189: "PrimarySteppedDown",
     239: "SnapshotTooOld", 246: "SnapshotUnavailable", 10107: "NotWritablePrimary",
-    11000: "DuplicateKey", 11602: "InterruptedDueToReplStateChange", 13435: "NotPrimaryNoSecondaryOk",
+    11000: "DuplicateKey", 11602: "InterruptedDueToReplStateChange",
 }
 
 

@@ -3,6 +3,7 @@
 What is not known is refused with the server's number for it, never ignored.
 """
 
+import operator
 import random
 
 import raw_bson as rb
@@ -48,28 +49,28 @@ class Plan:
     def _field(self, name, value):
         if not is_operators(value):
             value = (rb.OBJECT, rb.document(rb.element(b"$eq", value)))
-        for operator, kind, operand in rb.elements(value[1]):
-            if name == self.indexed and self._narrow(operator, (kind, operand)):
+        for how, kind, operand in rb.elements(value[1]):
+            if name == self.indexed and self._narrow(how, (kind, operand)):
                 continue
-            self.tests.append(condition(name, operator, (kind, operand)))
+            self.tests.append(condition(name, how, (kind, operand)))
 
-    def _narrow(self, operator, operand):
+    def _narrow(self, how, operand):
         """Whether the operator became a range of keys."""
-        if operator == b"$in":
+        if how == b"$in":
             keys = {rb.key(value) for value in rb.members(operand[1])}
             self.keys = keys if self.keys is None else self.keys & keys
             return True
-        if operator not in (b"$eq", b"$gt", b"$gte", b"$lt", b"$lte"):
+        if how not in (b"$eq", b"$gt", b"$gte", b"$lt", b"$lte"):
             return False
         key = rb.key(operand)
-        if operator == b"$eq":
+        if how == b"$eq":
             self.keys = {key} if self.keys is None else self.keys & {key}
             return True
         low, high = rb.bracket(key)
-        if operator in (b"$gt", b"$gte"):
-            low = key if operator == b"$gte" else key + b"\0"
+        if how in (b"$gt", b"$gte"):
+            low = key if how == b"$gte" else key + b"\0"
         else:
-            high = key if operator == b"$lt" else key + b"\0"
+            high = key if how == b"$lt" else key + b"\0"
         self.low, self.high = max(self.low, low), min(self.high, high)
         return True
 
@@ -83,16 +84,16 @@ def is_operators(value):
     return next(rb.elements(value[1]))[0][:1] == b"$"
 
 
-def condition(name, operator, operand):
+def condition(name, how, operand):
     """A test of one field; arrays match by any member too."""
-    if operator in (b"$in", b"$nin"):
+    if how in (b"$in", b"$nin"):
         keys = {rb.key(value) for value in rb.members(operand[1])}
         found = lambda raw: any(key in keys for key in keys_at(raw, name))  # noqa: E731
-        return found if operator == b"$in" else lambda raw: not found(raw)
-    if operator == b"$exists":
+        return found if how == b"$in" else lambda raw: not found(raw)
+    if how == b"$exists":
         wanted = rb.is_true(operand)
         return lambda raw: (rb.path(raw, name) is not None) == wanted
-    if operator == b"$type":
+    if how == b"$type":
         kinds = {b"string": rb.STRING, b"object": rb.OBJECT, b"array": rb.ARRAY}
         kind = kinds.get(operand[1][4:-1]) if operand[0] == rb.STRING else rb.integer_of(operand)
         return lambda raw: (rb.path(raw, name) or (None,))[0] == kind
@@ -102,10 +103,10 @@ def condition(name, operator, operand):
         b"$eq": lambda one: one == key, b"$ne": lambda one: one == key,
         b"$gt": lambda one: key < one < high, b"$gte": lambda one: key <= one < high,
         b"$lt": lambda one: low <= one < key, b"$lte": lambda one: low <= one <= key,
-    }.get(operator)
+    }.get(how)
     if compare is None:
-        raise ServerError(2, f"unknown operator: {operator.decode()}")
-    if operator == b"$ne":
+        raise ServerError(2, f"unknown operator: {how.decode()}")
+    if how == b"$ne":
         return lambda raw: not any(map(compare, keys_at(raw, name)))
     return lambda raw: any(map(compare, keys_at(raw, name)))
 
@@ -119,20 +120,20 @@ def keys_at(raw, name):
     return [rb.key(value)]
 
 
-COMPARISONS = {b"$gt": lambda a, b: a > b, b"$gte": lambda a, b: a >= b, b"$eq": lambda a, b: a == b,
-               b"$lt": lambda a, b: a < b, b"$lte": lambda a, b: a <= b, b"$ne": lambda a, b: a != b}
+COMPARISONS = {b"$gt": operator.gt, b"$gte": operator.ge, b"$eq": operator.eq,
+               b"$lt": operator.lt, b"$lte": operator.le, b"$ne": operator.ne}
 
 
 def expression(value):
     """$expr: comparisons of a field with a literal, by the order of all types; $and of them."""
-    operator, kind, operand = next(rb.elements(value[1]))
-    if operator == b"$and":
-        parts = [expression(part) for part in rb.members(operand)]
+    name, kind, operands = next(rb.elements(value[1]))
+    if name == b"$and":
+        parts = [expression(part) for part in rb.members(operands)]
         return lambda raw: all(part(raw) for part in parts)
-    if operator not in COMPARISONS or kind != rb.ARRAY:
-        raise ServerError(168, f"Unrecognized expression '{operator.decode()}'")
-    left, right = map(operand_of, rb.members(operand))
-    compare = COMPARISONS[operator]
+    if name not in COMPARISONS or kind != rb.ARRAY:
+        raise ServerError(168, f"Unrecognized expression '{name.decode()}'")
+    left, right = map(operand_of, rb.members(operands))
+    compare = COMPARISONS[name]
     return lambda raw: compare(left(raw), right(raw))
 
 

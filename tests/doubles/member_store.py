@@ -105,7 +105,7 @@ class Collection:
 
 
 class Catalog:
-    """All collections, by name and by UUID. `remember`: old versions are kept for snapshot reads."""
+    """All collections, by name and UUID. `remember`: old versions are kept for snapshot reads."""
 
     def __init__(self, remember=False):
         self.by_name, self.by_uuid = {}, {}

@@ -7,7 +7,8 @@ import raw_bson as rb
 from member_errors import ServerError
 from member_history import entry
 from member_query import Plan
-from member_store import (Collection, collection_of_create, id_index, new_uuid, replaced, session_of)
+from member_store import (Collection, collection_of_create, id_index, new_uuid, replaced,
+                          session_of)
 
 OK = rb.document()
 UNLOGGED = {"local"}

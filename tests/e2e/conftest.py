@@ -153,7 +153,7 @@ def start_server(tmp_path):
 
     yield begin
     for server in started:
-        server.stop()
+        server.discard()
 
 
 @pytest.fixture(scope="module", params=servers.KINDS)
@@ -164,4 +164,4 @@ def each_server(request, tmp_path_factory):
         pytest.skip(f"{request.param}: {reason}")
     server = servers.start(request.param, tmp_path_factory.mktemp(request.param))
     yield server
-    server.stop()
+    server.discard()

@@ -136,14 +136,19 @@ def _values(rng):
     }
 
 
-def documents_of_every_kind(count, *, seed=1, size=1000, first=0):
+def _body(values, unkept):
+    kept = {name: value for name, value in values.items() if name not in unkept}
+    return bytes(bson.BSON.encode(kept))[4:-1]
+
+
+def documents_of_every_kind(count, *, seed=1, size=1000, first=0, unkept=()):
     """Raw documents of about `size` bytes, `_id` first, first + 1…; the same for the same seed.
 
-    The bodies come from a pool of 97, each with every BSON type; a counter and random text make
-    each document its own. As fast as bytes can be joined.
+    The bodies come from a pool of 97, each with every BSON type (but those that a server does not
+    keep); a counter and random text make each document its own. As fast as bytes can be joined.
     """
     rng = random.Random(seed)
-    pool = [bytes(bson.BSON.encode(_values(rng)))[4:-1] for _ in range(97)]
+    pool = [_body(_values(rng), unkept) for _ in range(97)]
     noise = rng.randbytes(65536).hex().encode()
     for number in range(first, first + count):
         body = pool[number * 31 % 97]

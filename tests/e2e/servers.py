@@ -4,8 +4,8 @@
     server.uri, server.client(), server.stop(), server.kill()
 
 Kinds: "scripted" (tests/doubles/scripted_member.py), "java" (mongo-java-server), "ferretdb"
-(FerretDB over PostgreSQL), "mongod" (a real one, from PATH or HOLDFAST_MONGOD). `why_not(kind)` says
-what is missing for a kind, or None. Only what was started here is ever ended.
+(FerretDB over PostgreSQL), "mongod" (a real one, from PATH or HOLDFAST_MONGOD). `why_not(kind)`
+says what is missing for a kind, or None. Only what was started here is ever ended.
 """
 
 import dataclasses
@@ -41,12 +41,15 @@ class Abilities:
     keeps_uuid: bool  # applyOps create with `ui`
     options: bool  # validators, capped, collation are kept
     snapshot_read: bool  # readConcern snapshot with atClusterTime
+    counts_inserts: bool = True  # `n` of an insert is what was inserted, when some failed
+    unkept: tuple = ()  # BSON types that come back changed or not at all (names of judge.py)
 
 
 ABILITIES = {
     "scripted": Abilities(True, True, True, True, True, True, True, True),
     "mongod": Abilities(True, True, True, True, True, True, True, True),
-    "java": Abilities(True, False, False, False, False, False, False, False),
+    "java": Abilities(True, False, False, False, False, False, False, False,
+                      counts_inserts=False, unkept=("scoped", "custom")),
     "ferretdb": Abilities(False, False, False, True, False, False, False, False),
 }
 KINDS = tuple(ABILITIES)
@@ -144,6 +147,12 @@ class Server:
         self._close()
         self._signal(signal.SIGTERM)
 
+    def discard(self):
+        """Ends it, and forgets what it kept outside of its directory."""
+        self.stop()
+        if self.kind == "ferretdb":
+            subprocess.run([SCRIPTS / "run", "forget", self.command[-1]], check=True)
+
     def kill(self):
         """As kill -9 does: nothing is said to anybody."""
         self._close()
@@ -177,9 +186,9 @@ class ScriptedMember(Server):
                  members=1, wire=13, noop_seconds=10.0, oplog_entries_max=0, arguments=()):
         """corpus: a recorded history. state: "base", "fuzzy", "0", "1"… (of it), None: empty.
 
-        oplog: another file of entries. visible: bson.Timestamp of the newest entry shown; None: that
-        of the state. Without a corpus it takes writes and logs them; with one it does so too, after
-        the entries shown.
+        oplog: another file of entries. visible: bson.Timestamp of the newest entry shown; None:
+        that of the state. Without a corpus it takes writes and logs them; with one it does so too
+        at the end of its history.
         """
         ports = free_ports(members + 1)
         self.ports, self.control_port = ports[:-1], ports[-1]

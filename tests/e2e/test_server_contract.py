@@ -49,8 +49,8 @@ def test_it_says_who_it_is(each_server, client):
     assert client.server_info()["version"]
 
 
-def test_documents_come_back_as_they_were_sent(database):
-    sent = list(judge.documents_of_every_kind(300))
+def test_documents_come_back_as_they_were_sent(each_server, database):
+    sent = list(judge.documents_of_every_kind(300, unkept=each_server.abilities.unkept))
     assert judge.insert_raw(database.kinds, sent, batch_count=70) == 300
     got = list(judge.raw_documents(database.kinds, sort=[("_id", 1)]))
     assert got == sent
@@ -75,7 +75,9 @@ def test_a_range_of_ids_holds_its_lower_bound_and_not_its_upper(database):
 def test_a_range_reaches_ids_of_its_own_type_only(database):
     database.mixed.insert_many([{"_id": 1}, {"_id": 2.5}, {"_id": "text"}, {"_id": {"a": 1}},
                                 {"_id": bson.ObjectId("0" * 24)}])
-    ids = lambda query: [one["_id"] for one in database.mixed.find(query).sort("_id", 1)]  # noqa: E731
+
+    def ids(query):
+        return [one["_id"] for one in database.mixed.find(query).sort("_id", 1)]
     assert ids({"_id": {"$gte": 2}}) == [2.5]
     assert ids({"_id": {"$lt": "z"}}) == ["text"]
     assert ids({}) == [1, 2.5, "text", {"a": 1}, bson.ObjectId("0" * 24)]
@@ -151,12 +153,13 @@ def test_writes_change_what_they_name(database):
     assert database.many.count_documents({}) == 9
 
 
-def test_unordered_inserts_go_on_after_a_duplicate(database):
+def test_unordered_inserts_go_on_after_a_duplicate(each_server, database):
     fill(database.many, 3)
     with pytest.raises(pymongo.errors.BulkWriteError) as failure:
         database.many.insert_many([{"_id": 2}, {"_id": 3}, {"_id": 1}, {"_id": 4}], ordered=False)
     assert [error["code"] for error in failure.value.details["writeErrors"]] == [11000, 11000]
-    assert failure.value.details["nInserted"] == 2
+    if each_server.abilities.counts_inserts:
+        assert failure.value.details["nInserted"] == 2
     assert database.many.count_documents({}) == 5
 
 

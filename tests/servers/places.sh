@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Sourced by install and run: where programs are, and small words for both.
+# shellcheck disable=SC2034,SC2154 # what one sets, another uses
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$(dirname "$here")")
 prefix=${HOLDFAST_SERVERS:-$root/build/servers}
