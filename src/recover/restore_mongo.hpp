@@ -88,16 +88,18 @@ struct RestoreMongoResult {
 };
 
 // Writes nothing. The caller holds a shared lock. Loads the index. Errors: those of
-// MomentStream::open, server_unreachable, denied.
+// MomentStream::open, server_unreachable, denied, refused (another restore is unfinished on the
+// target), usage (two collections would have one name), unsupported (time series and system.js can
+// not be replaced in place), not_found (none of the chosen namespaces existed).
 Result<RestoreMongoPlan> plan_restore(repo::Repository& repository, mongo::Deployment& target,
                                       const RestoreMongoOptions& options);
 
 // Error refused when a wanted namespace of the target is not empty, unless in place and confirmed,
-// or continued; or when another restore is unfinished on the target.
+// or continued.
 Result<void> require_allowed(const RestoreMongoPlan& plan, const RestoreMongoOptions& options);
 
 // plan_restore(), require_allowed(), and the work. Errors also: server_failed, interrupted (run it
-// again), not_found (none of the chosen namespaces existed).
+// again).
 Result<RestoreMongoResult> restore_mongo(repo::Repository& repository, mongo::Deployment& target,
                                          const RestoreMongoOptions& options);
 

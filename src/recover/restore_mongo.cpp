@@ -1,0 +1,146 @@
+#include "recover/restore_mongo.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "recover/restore_parts.hpp"
+
+namespace holdfast::recover {
+
+namespace {
+
+// Measures the phases of a run.
+class Stopwatch {
+ public:
+  explicit Stopwatch(Clock& clock) : clock_(clock), since_(clock.monotonic()) {}
+  std::chrono::milliseconds lap() {
+    const Duration now = clock_.monotonic();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        now - std::exchange(since_, now));
+  }
+
+ private:
+  Clock& clock_;
+  Duration since_;
+};
+
+// One restore, after it was planned and allowed.
+class MongoRestore {
+ public:
+  MongoRestore(MomentStream& moment, mongo::Deployment& target, Context& context,
+               const RestoreMongoOptions& options, RestoreMongoPlan plan)
+      : moment_(moment),
+        target_(target),
+        context_(context),
+        options_(options),
+        link_(target, context),
+        catalog_(link_, options.uuids, notes_),
+        marker_(link_, identity_of(moment, options)),
+        watch_(context.clock) {
+    result_.plan = std::move(plan);
+  }
+
+  Result<RestoreMongoResult> run() {
+    TRY(marker_.load());
+    if (!marker_.is_begun()) TRY(marker_.begin());
+    InsertPool pool(target_, context_, options_.connections);
+    RestoreWriter writer(setup(pool));
+    TRY(write(writer));
+    result_.document_count = pool.inserted_count();
+    TRY(complete(writer));
+    for (WrittenCollection& each : writer.collections())
+      result_.collections.push_back(std::move(each.result));
+    result_.problems = std::move(notes_.problems);
+    for (std::string& sentence : notes_.notes) result_.notes.push_back(std::move(sentence));
+    if (result_.is_equal()) TRY(marker_.remove());
+    return std::move(result_);
+  }
+
+ private:
+  WriterSetup setup(InsertPool& pool) {
+    return {.link = link_,
+            .pool = pool,
+            .catalog = catalog_,
+            .marker = marker_,
+            .context = context_,
+            .choice = moment_.choice(),
+            .in_place = options_.in_place,
+            .bytes_total = result_.plan.byte_count(),
+            .collections_total = result_.plan.collections.size()};
+  }
+
+  Result<void> write(RestoreWriter& writer) {
+    auto report = TRY(moment_.push(writer));
+    TRY(writer.finish());
+    for (std::string& sentence : report.notes) result_.notes.push_back(std::move(sentence));
+    result_.write_time = watch_.lap();
+    return {};
+  }
+
+  // Documents are there: all that is built on them. What deletes documents comes last.
+  Result<void> complete(RestoreWriter& writer) {
+    auto& collections = writer.collections();
+    TRY(build_all_indexes(collections, target_, context_, options_, notes_));
+    result_.index_time = watch_.lap();
+    TRY(read_back(collections, target_, context_, options_.connections, notes_));
+    result_.compare_time = watch_.lap();
+    // What differs stays beside the old collection, and can be looked at.
+    if (options_.in_place == InPlace::yes && !notes_.problems.empty()) return {};
+    for (WrittenCollection& each : collections) TRY(place(each));
+    for (const WrittenView& view : writer.views())
+      TRY(catalog_.create_view(view.target, view.options));
+    for (WrittenCollection& each : collections) TRY(let_expire(each));
+    if (options_.users == UsersAndRoles::merge)
+      TRY(merge_users(writer.users(), writer.roles(), link_, notes_));
+    return note_options(collections, link_, notes_);
+  }
+
+  Result<void> place(WrittenCollection& collection) {
+    if (collection.written == collection.target) return {};
+    TRY(context_.check_stop());
+    TRY(catalog_.rename_over(collection.written, collection.target));
+    collection.written = collection.target;
+    return marker_.save(collection.target.ns(), {RestoreState::placed, {}});
+  }
+
+  Result<void> let_expire(WrittenCollection& collection) {
+    collection.result.index_count +=
+        TRY(catalog_.build_indexes(collection.target, collection.facts.indexes,
+                                   TargetCatalog::Which::with_expiry));
+    const std::string_view time_series = time_series_of(collection.facts.name);
+    const NamespaceName name = time_series.empty()
+                                   ? collection.target
+                                   : NamespaceName{collection.target.db, std::string(time_series)};
+    return catalog_.set_expiry(name, collection.facts.options);
+  }
+
+  MomentStream& moment_;
+  mongo::Deployment& target_;
+  Context& context_;
+  const RestoreMongoOptions& options_;
+  TargetNotes notes_;
+  PrimaryLink link_;
+  TargetCatalog catalog_;
+  RestoreMarker marker_;
+  Stopwatch watch_;
+  RestoreMongoResult result_;
+};
+
+}  // namespace
+
+Result<RestoreMongoResult> restore_mongo(repo::Repository& repository, mongo::Deployment& target,
+                                         const RestoreMongoOptions& options) {
+  if (options.connections == 0 || options.connections > restore_connections_max)
+    return fail(ErrorCode::usage,
+                fmt::format("connections: 1 to {}", restore_connections_max));
+  Context& context = repository.context();
+  MomentStream moment = TRY(MomentStream::open(repository, options.moment));
+  auto plan = TRY(plan_for(moment, target, context, options));
+  TRY(require_allowed(plan, options));
+  for (const std::string& sentence : plan.notes) context.log.note(sentence);
+  MongoRestore restore(moment, target, context, options, std::move(plan));
+  return restore.run();
+}
+
+}  // namespace holdfast::recover
