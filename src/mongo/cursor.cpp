@@ -170,16 +170,26 @@ Cursor::Cursor(Cursor&&) noexcept = default;
 Cursor& Cursor::operator=(Cursor&&) noexcept = default;
 Cursor::~Cursor() = default;
 
-Result<Cursor> Cursor::open(Connection& connection, const FindRequest& request) {
+Result<std::optional<Cursor>> Cursor::open_if_there(Connection& connection,
+                                                    const FindRequest& request) {
   const Bytes command = find_command(request);
   const std::string what = name_of(request);
   Reply reply = TRY(connection.run(request.db, bson::Document::trusted(command)));
+  if (!reply.is_ok && reply.code == ServerCode::namespace_not_found) return std::optional<Cursor>();
   if (!reply.is_ok) return fail(error_of(reply, "reading " + what));
   auto impl = std::make_unique<Impl>(connection, what);
   impl->set_batch_count(request.batch_count);
   if (request.is_tailable) impl->set_tailable();
   TRY(impl->start(std::move(reply), "firstBatch"));
-  return Cursor(std::move(impl));
+  return std::optional<Cursor>(Cursor(std::move(impl)));
+}
+
+Result<Cursor> Cursor::open(Connection& connection, const FindRequest& request) {
+  auto cursor = TRY(open_if_there(connection, request));
+  if (!cursor)
+    return fail(ErrorCode::server_failed,
+                fmt::format("reading {}: there is no such collection", name_of(request)));
+  return std::move(*cursor);
 }
 
 Result<Cursor> Cursor::adopt(Connection& connection, Reply reply) {

@@ -30,6 +30,9 @@ class Cursor {
  public:
   // Errors: those of Connection::run_ok().
   static Result<Cursor> open(Connection& connection, const FindRequest& request);
+  // Nothing: there is no such collection (asked by UUID; by name it is empty).
+  static Result<std::optional<Cursor>> open_if_there(Connection& connection,
+                                                     const FindRequest& request);
   // From an answer that carries a cursor (aggregate, listCollections, listIndexes).
   static Result<Cursor> adopt(Connection& connection, Reply reply);
   Cursor(Cursor&&) noexcept;

@@ -193,9 +193,8 @@ void put_rustic_fields(JsonText& out, const Snapshot& snapshot) {
 }  // namespace
 
 bool is_companion(const Snapshot& snapshot) {
-  constexpr std::string_view check_tag = "kind=check";  // what a check of a database found
-  return std::any_of(snapshot.tags.begin(), snapshot.tags.end(), [](const std::string& tag) {
-    return tag == companion_tag || tag == check_tag;
+  return std::any_of(snapshot.tags.begin(), snapshot.tags.end(), [](std::string_view tag) {
+    return std::find(companion_tags.begin(), companion_tags.end(), tag) != companion_tags.end();
   });
 }
 
