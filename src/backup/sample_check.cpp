@@ -1,0 +1,271 @@
+#include "backup/sample_check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "bson/compare.hpp"
+#include "bson/ext_json.hpp"
+#include "bson/key.hpp"
+#include "oplog/entry.hpp"
+#include "oplog/facts.hpp"
+#include "oplog/segment.hpp"
+#include "oplog/transactions.hpp"
+
+namespace holdfast::backup {
+
+namespace {
+
+using bson::Document;
+using Wish = LiveDocuments::Wish;
+
+bool is_text(bson::Type type) {
+  return type == bson::Type::string || type == bson::Type::symbol;
+}
+
+// Whether {_id: {$gte: first, $lte: last}} gives exactly these documents: comparisons look only at
+// one type, and under a collation text has another order.
+bool can_be_asked_for(const dataset::MongoCollection& collection,
+                      const dataset::ChunkEntry& chunk) {
+  if (!chunk.first_id || !chunk.last_id || collection.is_capped()) return false;
+  if (!collection.has_documents || !collection.uuid) return false;
+  const bool is_one_kind =
+      bson::rank_of(chunk.first_id->type) == bson::rank_of(chunk.last_id->type);
+  const bool has_collation =
+      !collection.options.empty() && Document::trusted(collection.options).find("collation");
+  return is_one_kind && !(has_collation && is_text(chunk.first_id->type));
+}
+
+// One range while what changed since the base is found out.
+struct OpenRange {
+  const RecordedRange* range = nullptr;
+  Bytes first_key;
+  Bytes last_key;
+  LiveDocuments::Content live;
+  bool is_touched = false;
+
+  bool is_whole() const { return range->ids.empty(); }
+  bool holds(ByteView key) const {
+    return is_whole() ||
+           (bson::compare_bytes(first_key, key) <= 0 && bson::compare_bytes(key, last_key) <= 0);
+  }
+  bool is_of(const oplog::Entry& entry) const {
+    if (entry.uuid && range->uuid) return *entry.uuid == *range->uuid;
+    return entry.ns == range->ns;
+  }
+};
+
+OpenRange open_range(const RecordedRange& range) {
+  OpenRange open;
+  open.range = &range;
+  if (range.ids.empty()) return open;
+  const auto ids = Document::trusted(range.ids);
+  bson::append_key(*ids.find("first"), open.first_key);
+  bson::append_key(*ids.find("last"), open.last_key);
+  return open;
+}
+
+// Marks ranges that later entries touch. Pieces of transactions count whether they commit or not:
+// a range too many is only undecided.
+class LaterChanges {
+ public:
+  LaterChanges(std::vector<OpenRange>& ranges, oplog::Timestamp at, std::uint64_t entries_max)
+      : ranges_(ranges), at_(at), entries_max_(entries_max) {}
+
+  Result<Wish> take(ByteView bytes) {
+    const oplog::OpTime time = TRY(oplog::optime_of(bytes));
+    if (time.ts == at_) began_ = true;
+    if (!began_) return Wish::enough;
+    if (time.ts == at_) return Wish::more;
+    ++entry_count_;
+    if (entry_count_ > entries_max_) return Wish::enough;
+    const auto entry = oplog::Entry::parse(bytes, {});
+    if (!entry.has_value()) {
+      touch_all();
+      return Wish::more;
+    }
+    // What a transaction did in pieces before the base is seen only when it ends.
+    const bool began_before = entry->previous && !entry->previous->is_null() &&
+                              entry->previous->ts <= at_ &&
+                              oplog::shape_of(*entry) != oplog::TransactionShape::none;
+    if (began_before) touch_all();
+    TRY(look_at(*entry, 0));
+    return Wish::more;
+  }
+
+  bool is_complete() const { return began_ && entry_count_ <= entries_max_; }
+
+ private:
+  Result<void> look_at(const oplog::Entry& entry, int depth) {
+    switch (entry.op) {
+      case oplog::Op::insert:
+      case oplog::Op::update:
+      case oplog::Op::remove:
+        touch_document(entry);
+        return {};
+      case oplog::Op::command:
+        return look_at_command(entry, depth);
+      default:
+        return {};
+    }
+  }
+
+  Result<void> look_at_command(const oplog::Entry& entry, int depth) {
+    constexpr int depth_max = 10;
+    const std::string_view command = entry.command();
+    if (command == "commitTransaction") {
+      // What it commits may stand before the base.
+      touch_all();
+      return {};
+    }
+    if (command != "applyOps") {
+      touch_collection(entry);
+      return {};
+    }
+    if (depth == depth_max) return {};
+    const auto list = TRY(oplog::operations_of(entry));
+    for (const auto& element : list) {
+      if (element.value.type != bson::Type::document) continue;
+      const auto inner = oplog::Entry::parse_inner(element.value.as_document(), entry, {});
+      if (!inner.has_value()) {
+        touch_all();
+        continue;
+      }
+      TRY(look_at(*inner, depth + 1));
+    }
+    return {};
+  }
+
+  void touch_document(const oplog::Entry& entry) {
+    const auto id =
+        entry.op == oplog::Op::update && entry.o2 ? entry.o2->find("_id") : entry.o.find("_id");
+    key_.clear();
+    if (id) bson::append_key(*id, key_);
+    for (OpenRange& range : ranges_) {
+      if (range.is_of(entry) && (!id || range.holds(key_))) range.is_touched = true;
+    }
+  }
+  // createIndexes and the like change no document, but who asks for so little pays little.
+  void touch_collection(const oplog::Entry& entry) {
+    for (OpenRange& range : ranges_) {
+      const bool is_same = !entry.uuid || range.is_of(entry) ||
+                           oplog::database_of(entry.ns) == oplog::database_of(range.range->ns);
+      if (is_same) range.is_touched = true;
+    }
+  }
+  void touch_all() {
+    for (OpenRange& range : ranges_) range.is_touched = true;
+  }
+
+  std::vector<OpenRange>& ranges_;
+  oplog::Timestamp at_;
+  std::uint64_t entries_max_;
+  std::uint64_t entry_count_ = 0;
+  bool began_ = false;  // the entry of the base was seen
+  Bytes key_;
+};
+
+Result<void> read_live(LiveDocuments& live, OpenRange& open) {
+  const RecordedRange& range = *open.range;
+  if (open.is_whole()) {
+    open.live.count = TRY(live.count(range));
+    open.live.digest = range.digest;
+  } else {
+    open.live = TRY(live.content(range));
+  }
+  return {};
+}
+
+// Whether the member shows this very moment: it may lag, or have lost it.
+Result<bool> has_reached(LiveDocuments& live, oplog::Timestamp at) {
+  bool is_there = false;
+  const LiveDocuments::TakeEntry look = [&](ByteView entry) -> Result<Wish> {
+    const oplog::OpTime time = TRY(oplog::optime_of(entry));
+    is_there = time.ts == at;
+    return Wish::enough;
+  };
+  TRY(live.entries(at, look));
+  return is_there;
+}
+
+bool is_equal(const OpenRange& open) {
+  return open.live.count == open.range->count && open.live.digest == open.range->digest;
+}
+
+std::string difference_of(const OpenRange& open) {
+  const RecordedRange& range = *open.range;
+  if (open.live.count == range.count)
+    return fmt::format("{}: {} documents with other contents than recorded", describe(range),
+                       range.count);
+  return fmt::format("{}: {} documents recorded, {} on the server", describe(range), range.count,
+                     open.live.count);
+}
+
+}  // namespace
+
+std::string describe(const RecordedRange& range) {
+  if (range.ids.empty()) return range.ns;
+  const auto ids = Document::trusted(range.ids);
+  return fmt::format("{}, _id {} to {}", range.ns,
+                     bson::to_ext_json(*ids.find("first"), bson::JsonForm::relaxed),
+                     bson::to_ext_json(*ids.find("last"), bson::JsonForm::relaxed));
+}
+
+void RangeChoice::offer(const dataset::MongoCollection& collection,
+                        const dataset::ChunkEntry& chunk) {
+  if (count_max_ == 0 || !can_be_asked_for(collection, chunk)) return;
+  const std::uint64_t place = offered_ < count_max_ ? offered_ : rng_.below(offered_ + 1);
+  ++offered_;
+  if (place >= count_max_) return;
+  bson::Builder ids;
+  ids.append("first", *chunk.first_id);
+  ids.append("last", *chunk.last_id);
+  RecordedRange range{collection.ns(), collection.uuid, ids.take(), chunk.count, chunk.digest};
+  if (place == chosen_.size())
+    chosen_.push_back(std::move(range));
+  else
+    chosen_[place] = std::move(range);
+}
+
+Result<SampleReport> check_samples(LiveDocuments& live, oplog::Timestamp at,
+                                   const std::vector<RecordedRange>& ranges,
+                                   const SampleCheckOptions& options) {
+  SampleReport report;
+  const bool is_there = TRY(has_reached(live, at));
+  if (!is_there) {
+    report.undecided_count = ranges.size();
+    report.notes.push_back(
+        fmt::format("nothing was compared: the server's oplog does not show the entry at {}",
+                    oplog::to_text(at)));
+    return report;
+  }
+  std::vector<OpenRange> unequal;
+  for (const RecordedRange& range : ranges) {
+    OpenRange open = open_range(range);
+    TRY(read_live(live, open).while_doing("reading " + describe(range)));
+    if (is_equal(open))
+      ++report.equal_count;
+    else
+      unequal.push_back(std::move(open));
+  }
+  if (unequal.empty()) return report;
+  LaterChanges later(unequal, at, options.entries_max);
+  TRY(live.entries(at, [&](ByteView entry) { return later.take(entry); }));
+  if (!later.is_complete()) {
+    report.undecided_count = unequal.size();
+    report.notes.push_back(fmt::format(
+        "{} parts differ from the server, and its oplog does not tell what changed since {}",
+        unequal.size(), oplog::to_text(at)));
+    return report;
+  }
+  for (const OpenRange& open : unequal) {
+    if (open.is_touched)
+      ++report.undecided_count;
+    else
+      report.differences.push_back(difference_of(open));
+  }
+  return report;
+}
+
+}  // namespace holdfast::backup
