@@ -58,10 +58,30 @@ Result<std::optional<ByteView>> SegmentEntries::next() {
       entries_.reset();
     }
     if (at_ == chain_.segments.size()) return std::optional<ByteView>();
-    const oplog::SegmentFacts& facts = chain_.segments[at_++];
+    const oplog::SegmentFacts& facts = chain_.segments[at_];
     bytes_ = TRY(points_.load_segment(facts));
     entries_.emplace(bytes_, dataset::segment_path(facts));
+    const bool overlaps = at_ > first_ && facts.first.ts <= chain_.segments[at_ - 1].last.ts;
+    if (overlaps) TRY(skip_overlap(chain_.segments[at_ - 1]));
+    ++at_;
   }
+}
+
+// Two captures at the same time hold the same entries, or one of them holds rolled-back ones.
+Result<void> SegmentEntries::skip_overlap(const oplog::SegmentFacts& before) {
+  while (true) {
+    const auto entry = TRY(entries_->next());
+    if (!entry) break;
+    const oplog::OpTime time = TRY(oplog::optime_of(*entry));
+    if (time.ts < before.last.ts) continue;
+    if (time == before.last && oplog::hash_of(*entry) == before.last_entry) return {};
+    break;
+  }
+  return fail(ErrorCode::conflict,
+              fmt::format("{} contradicts the segment that ends at {}: one of the two was rolled "
+                          "back",
+                          dataset::segment_path(chain_.segments[at_]),
+                          oplog::to_text(before.last.ts)));
 }
 
 Result<void> SegmentEntries::rewind() {

@@ -57,6 +57,8 @@ class SegmentEntries final : public oplog::EntrySource {
   Result<void> rewind() override;
 
  private:
+  Result<void> skip_overlap(const oplog::SegmentFacts& before);
+
   MongoPoints& points_;
   const oplog::Chain& chain_;
   std::size_t first_;

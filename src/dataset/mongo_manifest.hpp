@@ -19,6 +19,9 @@ constexpr std::size_t manifest_bytes_max = std::size_t{64} << 20;
 std::string dataset_tag(std::string_view dataset);
 constexpr std::string_view base_tag = "kind=mongodb";
 constexpr std::string_view segments_tag = "kind=segments";
+// History that was rolled back: kept to look at, never used. And bases that hold such history.
+constexpr std::string_view diverged_tag = "kind=diverged";
+constexpr std::string_view diverged_base_tag = "kind=diverged-base";
 // A name that fits into tags, paths and command lines. Error: usage.
 Result<void> check_dataset_name(std::string_view name);
 

@@ -56,6 +56,16 @@ bool names_as_previous(const oplog::SegmentFacts& segment, const oplog::SegmentF
 
 }  // namespace
 
+Result<void> scan_behind(ByteView bytes, oplog::Timestamp behind, oplog::SegmentScan& scan) {
+  BsonBytes entries(bytes, "segment");
+  while (true) {
+    const auto entry = TRY(entries.next());
+    if (!entry) return {};
+    const oplog::OpTime time = TRY(oplog::optime_of(*entry));
+    if (time.ts > behind) TRY(scan.add(*entry));
+  }
+}
+
 std::string segment_path(const oplog::SegmentFacts& facts) {
   return fmt::format("segments/{:010}.{:06}-{:010}.{:06}.bson", facts.first.ts.seconds,
                      facts.first.ts.ordinal, facts.last.ts.seconds, facts.last.ts.ordinal);
@@ -94,10 +104,11 @@ std::vector<StoredSegment> sort_segments(std::vector<StoredSegment> segments) {
   const auto range = [](const StoredSegment& stored) {
     return std::tuple(stored.facts.first.ts, stored.facts.last.ts, stored.facts.content);
   };
-  std::stable_sort(segments.begin(), segments.end(), [&](const auto& a, const auto& b) {
+  std::stable_sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) {
     const bool a_is_start = a.facts.previous_entry.is_null();
     const bool b_is_start = b.facts.previous_entry.is_null();
-    return std::tuple(range(a), a_is_start) < std::tuple(range(b), b_is_start);
+    return std::tie(a.facts.first.ts, b.facts.last.ts, a.facts.content, a_is_start) <
+           std::tie(b.facts.first.ts, a.facts.last.ts, b.facts.content, b_is_start);
   });
   const auto end = std::unique(segments.begin(), segments.end(),
                                [&](const auto& a, const auto& b) { return range(a) == range(b); });
@@ -105,8 +116,20 @@ std::vector<StoredSegment> sort_segments(std::vector<StoredSegment> segments) {
   return segments;
 }
 
+std::vector<StoredSegment> without_covered(std::vector<StoredSegment> segments) {
+  oplog::Timestamp end;
+  std::erase_if(segments, [&](const StoredSegment& stored) {
+    if (stored.facts.last.ts <= end) return true;
+    end = stored.facts.last.ts;
+    return false;
+  });
+  return segments;
+}
+
 SegmentIntake::SegmentIntake(std::vector<StoredSegment> stored, Load load, Save save)
-    : stored_(std::move(stored)), load_(std::move(load)), save_(std::move(save)) {}
+    : stored_(without_covered(std::move(stored))),
+      load_(std::move(load)),
+      save_(std::move(save)) {}
 
 tl::unexpected<Error> SegmentIntake::diverged(oplog::Timestamp at) const {
   const std::string common =
@@ -120,8 +143,10 @@ tl::unexpected<Error> SegmentIntake::diverged(oplog::Timestamp at) const {
 }
 
 bool SegmentIntake::is_joined(std::size_t segment) const {
-  return segment > 0 && segment < stored_.size() &&
-         names_as_previous(stored_[segment].facts, stored_[segment - 1].facts);
+  if (segment == 0 || segment >= stored_.size()) return false;
+  const oplog::SegmentFacts& facts = stored_[segment].facts;
+  const oplog::SegmentFacts& before = stored_[segment - 1].facts;
+  return names_as_previous(facts, before) || facts.first.ts <= before.last.ts;
 }
 
 Result<void> SegmentIntake::add(ByteView entry) {
@@ -160,6 +185,14 @@ Result<void> SegmentIntake::enter(std::size_t segment) {
                 fmt::format("{} is not what its list says", segment_path(facts)));
   passage_->entries = std::make_unique<BsonBytes>(passage_->bytes, segment_path(facts));
   passage_->head = TRY(passage_->entries->next());
+  if (segment == 0) return {};
+  // What the segment before holds as well was compared there.
+  const oplog::Timestamp begin = stored_[segment - 1].facts.last.ts;
+  while (passage_->head) {
+    const oplog::OpTime head = TRY(oplog::optime_of(*passage_->head));
+    if (head.ts > begin) break;
+    passage_->head = TRY(passage_->entries->next());
+  }
   return {};
 }
 
@@ -231,12 +264,7 @@ Result<oplog::SegmentScan> SegmentIntake::scan_after(std::size_t segment) const 
   oplog::SegmentScan scan;
   for (std::size_t at = start; at <= segment; ++at) {
     const Bytes bytes = TRY(load_(stored_[at]));
-    BsonBytes entries(bytes, segment_path(stored_[at].facts));
-    while (true) {
-      const auto entry = TRY(entries.next());
-      if (!entry) break;
-      TRY(scan.add(*entry));
-    }
+    TRY(scan_behind(bytes, at == start ? oplog::Timestamp{} : stored_[at - 1].facts.last.ts, scan));
   }
   scan.finish();
   return scan.next();

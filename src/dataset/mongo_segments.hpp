@@ -26,8 +26,14 @@ struct StoredSegment {
   oplog::SegmentFacts facts;
   std::string snapshot;  // id of the snapshot that holds it
 };
-// Ascending; of several records of the same entries the one that knows its predecessor stays.
+// Ascending by begin, the longest first; of several records of the same entries the one that knows
+// its predecessor stays.
 std::vector<StoredSegment> sort_segments(std::vector<StoredSegment> segments);
+// Sorted ones, without those whose entries others hold as well.
+std::vector<StoredSegment> without_covered(std::vector<StoredSegment> segments);
+
+// Adds those entries of a segment to a scan that are later than `behind`.
+Result<void> scan_behind(ByteView bytes, oplog::Timestamp behind, oplog::SegmentScan& scan);
 
 // What an intake found, for a person.
 struct IntakeReport {

@@ -85,8 +85,9 @@ std::string_view name_of(Relation relation) {
 }
 
 Result<Timeline> Timeline::make(std::vector<SegmentFacts> segments) {
-  std::sort(segments.begin(), segments.end(), [](const auto& left, const auto& right) {
-    return std::pair(left.first.ts, left.last.ts) < std::pair(right.first.ts, right.last.ts);
+  // Of those that begin together the longest comes first: the others lie inside it.
+  std::stable_sort(segments.begin(), segments.end(), [](const auto& left, const auto& right) {
+    return std::pair(left.first.ts, right.last.ts) < std::pair(right.first.ts, left.last.ts);
   });
   Timeline timeline;
   for (const SegmentFacts& segment : segments) TRY(timeline.append(segment));
@@ -117,9 +118,7 @@ Result<Relation> Timeline::append(const SegmentFacts& next) {
       return relation;
     }
     case Relation::overlap:
-      return fail(ErrorCode::conflict,
-                  fmt::format("segment {} to {} overlaps what is there and goes on beyond",
-                              to_text(next.first.ts), to_text(next.last.ts)));
+      return append_overlap(next);
     case Relation::diverged:
       break;
   }
@@ -127,6 +126,22 @@ Result<Relation> Timeline::append(const SegmentFacts& next) {
               fmt::format("segment {} to {} contradicts what is there: one of the two was rolled "
                           "back",
                           to_text(next.first.ts), to_text(next.last.ts)));
+}
+
+Result<Relation> Timeline::append_overlap(const SegmentFacts& next) {
+  const auto chain = std::find_if(chains_.rbegin(), chains_.rend(), [&](const Chain& candidate) {
+    return candidate.first().ts <= next.first.ts && next.first.ts <= candidate.last().ts;
+  });
+  const bool reaches_next =
+      chain != chains_.rend() && chain != chains_.rbegin() &&
+      std::prev(chain)->first().ts <= next.last.ts;
+  if (chain == chains_.rend() || reaches_next)
+    return fail(ErrorCode::conflict,
+                fmt::format("segment {} to {} overlaps what is there and goes on beyond",
+                            to_text(next.first.ts), to_text(next.last.ts)));
+  chain->segments.push_back(next);
+  join_neighbours();
+  return Relation::overlap;
 }
 
 void Timeline::join_neighbours() {

@@ -30,13 +30,15 @@ struct SegmentFacts {
 enum class Relation : std::uint8_t {
   continuous,  // names a chain's end as its predecessor
   duplicate,   // lies inside what we have; nothing contradicts
-  overlap,     // begins inside and goes on beyond: cut at our end, then append
+  overlap,     // begins inside and goes on beyond: who reads skips what was there already
   gap,         // touches nothing we have
   diverged     // same or covered timestamps with other bytes or terms: rolled-back history
 };
 std::string_view name_of(Relation relation);
 
-// A stretch of entries without a gap.
+// A stretch of entries without a gap. Ends ascend strictly; a segment may begin inside the one
+// before it, when two captures ran at the same time: then the entry that ends the one before must be
+// found in it, with the same bytes, which only reading can tell.
 struct Chain {
   std::vector<SegmentFacts> segments;
   OpTime first() const { return segments.front().first; }
@@ -64,8 +66,9 @@ class Timeline {
 
   // How `next` relates to the chains; gap if it touches none.
   Relation relation_of(const SegmentFacts& next) const;
-  // Joins (continuous), ignores (duplicate) or opens a new chain (gap), which closes a gap if its
-  // successor names it. Refuses overlap (cut first) and diverged with conflict.
+  // Joins (continuous, overlap), ignores (duplicate) or opens a new chain (gap), which closes a gap
+  // if its successor names it. Refuses with conflict what diverged, and what overlaps two chains or
+  // the begin of one: give such ones to make(), which sorts.
   Result<Relation> append(const SegmentFacts& next);
 
   const std::vector<Chain>& chains() const { return chains_; }
@@ -85,6 +88,7 @@ class Timeline {
 
  private:
   void join_neighbours();
+  Result<Relation> append_overlap(const SegmentFacts& next);
   std::vector<Chain> chains_;
 };
 

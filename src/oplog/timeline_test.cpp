@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "doubles/oplog_story.hpp"
 #include "oplog/segment.hpp"
 
@@ -116,9 +118,41 @@ TEST_CASE("What lies inside is a duplicate, what goes beyond an overlap") {
   CHECK(timeline.append(segment(10, 20)).value() == Relation::duplicate);
   CHECK(timeline.append(segment(12, 15)).value() == Relation::duplicate);
   CHECK(timeline.relation_of(segment(15, 25)) == Relation::overlap);
-  const auto refused = timeline.append(segment(15, 25));
+  CHECK(timeline.append(segment(15, 25)).value() == Relation::overlap);
+  REQUIRE(timeline.chains().size() == 1);
+  CHECK(timeline.chains()[0].last().ts == Timestamp{25, 1});
+  const auto refused = timeline.append(segment(5, 30));
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code == ErrorCode::conflict);
+}
+
+TEST_CASE("A segment merged from others, and those others, are one chain in any order") {
+  const auto before = segment(5, 9);
+  const auto first = segment(10, 12, &before);
+  const auto second = segment(13, 15, &first);
+  const auto third = segment(16, 20, &second);
+  const auto merged = segment(10, 20, &before);
+  const auto after = segment(21, 22, &third);
+  std::vector<SegmentFacts> all{after, third, merged, first, before, second};
+  for (int turn = 0; turn < 6; ++turn) {
+    std::rotate(all.begin(), all.begin() + 1, all.end());
+    const auto timeline = Timeline::make(all);
+    REQUIRE(timeline.has_value());
+    REQUIRE(timeline->chains().size() == 1);
+    CHECK(timeline->chains()[0].segments == std::vector{before, merged, after});
+  }
+}
+
+TEST_CASE("Segments of two captures that ran at the same time join where they overlap") {
+  const auto first = segment(10, 20);
+  const auto second = segment(21, 30, &first);
+  const auto other = segment(15, 25);
+  const auto other_next = segment(26, 35, &other);
+  const auto timeline = Timeline::make({other_next, second, other, first});
+  REQUIRE(timeline.has_value());
+  REQUIRE(timeline->chains().size() == 1);
+  CHECK(timeline->chains()[0].segments == std::vector{first, other, second, other_next});
+  CHECK(timeline->recoverable({exact(12)}).front().to == Timestamp{35, 1});
 }
 
 TEST_CASE("Other bytes at the same timestamps, or a term that goes back, diverge") {

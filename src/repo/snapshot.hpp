@@ -1,6 +1,8 @@
 #pragma once
 // Snapshot files: one captured state, its root tree and where it came from
 // (docs/repository_format.md A8). JSON only; A5 and the seal are added by the caller.
+#include <array>
+
 #include "repo/json_text.hpp"
 #include "repo/node_time.hpp"
 
@@ -46,9 +48,12 @@ struct Snapshot {
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 
-// A snapshot with this tag completes others (recorded history of a database) and is no point by
-// itself: "latest" never means it.
-constexpr std::string_view companion_tag = "kind=segments";
+// Snapshots that complete others, or were put aside, and are no point by themselves: "latest" never
+// means them. Recorded history of a database, history that was rolled back, bases made from such,
+// what a recovery would undo, what an interrupted copy has stored, what a check found.
+constexpr std::array<std::string_view, 6> companion_tags{
+    "kind=segments", "kind=diverged", "kind=diverged-base", "kind=undo", "kind=partial",
+    "kind=check"};
 bool is_companion(const Snapshot& snapshot);
 
 // restic's field order and omissions, no line end; then rustic's fields, then `other`.

@@ -128,6 +128,7 @@ Result<void> Writer::Impl::check_can_save(ByteView plain) const {
   if (plain.size() > blob_plain_bytes_max)
     return fail(ErrorCode::limit_exceeded, fmt::format("a blob of {} bytes", plain.size()));
   TRY(check_not_failed());
+  if (options_.on_stop == OnStop::go_on) return {};
   return repository_.context().check_stop();
 }
 

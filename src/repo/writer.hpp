@@ -13,6 +13,10 @@ namespace holdfast::repo {
 // faulty memory and processors before bad bytes get into the repository.
 enum class ExtraVerify : std::uint8_t { no, yes };
 
+// What save() does when the context says stop: what is stored can be used by a later run, or, for
+// the last bit of something that would be lost, it goes on to the end.
+enum class OnStop : std::uint8_t { leave, go_on };
+
 struct WriterOptions {
   int compression_level = compression_level_default;
   ExtraVerify extra_verify = ExtraVerify::yes;
@@ -22,6 +26,7 @@ struct WriterOptions {
   // Data packs filled at a time. Which of them a blob goes to is chance, so that sizes of packs do
   // not tell sizes of chunks (A6 "Mitigation of chunking attacks"). At least 2.
   std::size_t data_packs_open = 2;
+  OnStop on_stop = OnStop::leave;
 };
 
 struct SavedBlob {

@@ -69,9 +69,9 @@ void keep_needed_segments(std::vector<Decision>& decisions) {
   }
 }
 
-bool is_segments_group(const SnapshotGroup& group) {
+bool is_companion_group(const SnapshotGroup& group) {
   return std::all_of(group.snapshots.begin(), group.snapshots.end(),
-                     [](const auto& stored) { return is_kind(stored.snapshot, "segments"); });
+                     [](const auto& stored) { return repo::is_companion(stored.snapshot); });
 }
 
 }  // namespace holdfast::retain

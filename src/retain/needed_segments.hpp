@@ -14,7 +14,9 @@ constexpr std::uint32_t open_transaction_seconds_max = 24 * 3600;
 // say what they hold are kept as long as their dataset has a base.
 void keep_needed_segments(std::vector<Decision>& decisions);
 
-// Whether counting rules alone decide about these snapshots. Not so for segments.
-bool is_segments_group(const SnapshotGroup& group);
+// Whether a policy may leave nothing of these snapshots: they are no points by themselves
+// (repo::is_companion). Counting rules decide about each kind apart, because each has a path of its
+// own; segments stay as long as they are needed all the same.
+bool is_companion_group(const SnapshotGroup& group);
 
 }  // namespace holdfast::retain

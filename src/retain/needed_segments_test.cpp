@@ -61,9 +61,10 @@ TEST_CASE("snapshots that are no segments are left alone") {
   CHECK(fate_after({base(Fate::keep, "1.1"), base(Fate::remove, "0.1")}) == Fate::remove);
   SnapshotGroup group;
   group.snapshots = {segments("1.1").snapshot};
-  CHECK(is_segments_group(group));
+  group.snapshots.push_back(decision(Fate::keep, {"dataset=shop", "kind=diverged"}).snapshot);
+  CHECK(is_companion_group(group));
   group.snapshots.push_back(base(Fate::keep, "1.1").snapshot);
-  CHECK_FALSE(is_segments_group(group));
+  CHECK_FALSE(is_companion_group(group));
 }
 
 }  // namespace holdfast::retain

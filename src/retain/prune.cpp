@@ -115,7 +115,7 @@ Result<void> Pruning::decide_snapshots() {
     auto decisions = decide(group, options_.policy, now);
     const bool keeps_any = std::ranges::any_of(
         decisions, [](const Decision& decision) { return decision.fate == Fate::keep; });
-    const bool may_go = keeps_any || is_segments_group(group);
+    const bool may_go = keeps_any || is_companion_group(group);
     if (!may_go && options_.remove_all == PruneOptions::RemoveAll::refuse)
       return fail(ErrorCode::refused,
                   fmt::format("the policy keeps none of the {} snapshots of {} on {}",
