@@ -1,13 +1,17 @@
 #include "backup/segment_snapshot.hpp"
 
-#include "dataset/mongo_segments.hpp"
-
 namespace holdfast::backup {
 
 Result<void> SegmentSnapshot::add(const oplog::SegmentFacts& facts, ByteView entries) {
   TRY(snapshot_.add_text(dataset::segment_path(facts), entries));
   segments_.push_back(facts);
   return {};
+}
+
+void SegmentSnapshot::add_stored(const oplog::SegmentFacts& facts,
+                                 std::vector<repo::BlobId> content) {
+  snapshot_.tree().add_file(dataset::segment_path(facts), std::move(content), facts.byte_count);
+  segments_.push_back(facts);
 }
 
 Result<std::optional<repo::SnapshotId>> SegmentSnapshot::publish() {

@@ -35,6 +35,7 @@ class DatasetSnapshot {
   // Stores the tree, then publishes: the commit point.
   Result<repo::SnapshotId> publish();
   const repo::SnapshotSummary& summary() const { return summary_; }  // after publish()
+  const repo::Snapshot& snapshot() const { return snapshot_; }       // complete after publish()
 
  private:
   repo::SnapshotSummary make_summary() const;
