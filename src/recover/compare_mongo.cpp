@@ -21,7 +21,7 @@ class DifferenceTeller final : public ComparisonTaker {
 
   LiveFields fields() const override { return LiveFields::whole; }
   bool wants(DifferenceKind, ByteView) const override { return static_cast<bool>(tell_); }
-  Result<void> take(ComparedCollection compared, const LiveCollection*,
+  Result<void> take(const MomentCollection&, ComparedCollection compared,
                     DifferenceSpool differences) override {
     TRY(differences.replay([&](const SpooledDifference& each) {
       const auto id = id_of(each.then.empty() ? each.now : each.then);
@@ -45,8 +45,8 @@ bool is_data(const LiveCollection& live) {
 }
 
 // Collections of the server that did not exist at the moment.
-Result<void> compare_rest(MomentStream& moment, LiveComparison& comparison,
-                          mongo::Deployment& live, const MomentRequest& request) {
+Result<void> compare_rest(MomentStream& moment, LiveComparison& comparison, mongo::Deployment& live,
+                          const MomentRequest& request) {
   // After a rename, nobody can say which live name would have been taken.
   if (!request.renames.empty()) return {};
   auto connection = TRY(live.connect_to(mongo::ReadFrom::primary));

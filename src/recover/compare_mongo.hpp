@@ -32,8 +32,8 @@ struct ComparedCollection {
   std::uint64_t missing = 0, extra = 0, different = 0;  // counts of documents
   bson::Digest256 then_digest;
   bson::Digest256 now_digest;
-  bool is_absent_now = false;   // the server has no such collection
-  bool is_absent_then = false;  // it did not exist at the moment
+  bool is_absent_now = false;        // the server has no such collection
+  bool is_absent_then = false;       // it did not exist at the moment
   std::vector<std::string> catalog;  // sentences: options and indexes that differ
   bool is_equal() const {
     return missing + extra + different == 0 && then_digest == now_digest && !is_absent_then;

@@ -89,8 +89,7 @@ Result<void> InsertPool::work(std::stop_token stop) {
 }
 
 Result<void> InsertPool::insert(PrimaryLink& link, InsertBatch& batch) {
-  const auto outcome =
-      TRY(link.write(batch.db(), batch.command(), "inserting into " + batch.ns()));
+  const auto outcome = TRY(link.write(batch.db(), batch.command(), "inserting into " + batch.ns()));
   const bool accepts_taken = batch.taken() == TakenIds::accept || outcome.is_repeated;
   std::uint64_t kept = 0;
   for (const WriteFailure& failure : outcome.failures) {
@@ -100,8 +99,9 @@ Result<void> InsertPool::insert(PrimaryLink& link, InsertBatch& batch) {
                               failure.code));
     ++kept;
   }
+  // Not `n` of the answer: servers differ in what they count when some documents failed.
   MutexLock lock(mutex_);
-  inserted_ += outcome.count;
+  inserted_ += batch.document_count() - kept;
   kept_ += kept;
   return {};
 }

@@ -144,7 +144,8 @@ Result<std::vector<Bytes>> list_indexes(mongo::Connection& connection, const std
   if (!reply.is_ok && reply.code == mongo::ServerCode::namespace_not_found)
     return std::vector<Bytes>();
   if (!reply.is_ok)
-    return fail(mongo::error_of(reply, fmt::format("listing the indexes of {}.{}", db, collection)));
+    return fail(
+        mongo::error_of(reply, fmt::format("listing the indexes of {}.{}", db, collection)));
   auto cursor = TRY(mongo::Cursor::adopt(connection, std::move(reply)));
   std::vector<Bytes> specs;
   while (true) {

@@ -25,7 +25,8 @@ Result<MomentReport> LiveComparison::run() {
   auto report = TRY(moment_.push(*this));
   if (again_.empty()) return report;
   is_second_pass_ = true;
-  TRY(moment_.push(*this, [this](std::string_view ns) { return again_.contains(std::string(ns)); }));
+  TRY(moment_.push(*this,
+                   [this](std::string_view ns) { return again_.contains(std::string(ns)); }));
   return report;
 }
 
@@ -184,7 +185,7 @@ Result<void> LiveComparison::finish() {
   context_.log.progress({.phase = "compare",
                          .files_done = compared_names_.size(),
                          .bytes_done = then_digest_.bytes()});
-  return taker_.take(std::move(result_), found_ ? &*found_ : nullptr, std::move(kept));
+  return taker_.take(then_, std::move(result_), std::move(kept));
 }
 
 }  // namespace holdfast::recover

@@ -13,12 +13,12 @@ namespace holdfast::recover {
 class ComparisonTaker {
  public:
   virtual ~ComparisonTaker() = default;
-  virtual LiveFields fields() const = 0;  // id_only: nothing is `different`
+  virtual LiveFields fields() const = 0;       // id_only: nothing is `different`
   virtual Bytes filter() const { return {}; }  // of the live documents
   // Is this difference to be kept?
   virtual bool wants(DifferenceKind kind, ByteView key) const = 0;
   // A collection is done: its totals and what was kept.
-  virtual Result<void> take(ComparedCollection compared, const LiveCollection* live,
+  virtual Result<void> take(const MomentCollection& then, ComparedCollection compared,
                             DifferenceSpool differences) = 0;
 };
 
@@ -27,7 +27,11 @@ class LiveComparison final : private MomentSink {
  public:
   LiveComparison(MomentStream& moment, mongo::Deployment& live, Context& context,
                  oplog::SpillStore& spill, ComparisonTaker& taker)
-      : moment_(moment), live_(live), context_(context), spill_(spill), taker_(taker),
+      : moment_(moment),
+        live_(live),
+        context_(context),
+        spill_(spill),
+        taker_(taker),
         differences_(spill) {}
 
   // Everything that the request takes and a server keeps as data. Users, roles and views have no

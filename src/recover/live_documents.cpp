@@ -36,8 +36,7 @@ mongo::FindRequest find_request(const LiveRequest& request) {
 
 class LiveDocuments::Impl {
  public:
-  Impl(mongo::Deployment& live, oplog::SpillStore& spill, LiveRequest request,
-       std::stop_token stop)
+  Impl(mongo::Deployment& live, oplog::SpillStore& spill, LiveRequest request, std::stop_token stop)
       : live_(live), spill_(spill), request_(std::move(request)), stop_(std::move(stop)) {}
 
   ~Impl() {
@@ -54,9 +53,8 @@ class LiveDocuments::Impl {
     dataset::id_key_of(bson::Document::trusted(*document), key_);
     if (count_ > 0 && bson::compare_bytes(last_key_, key_) >= 0 && !key_.empty()) {
       is_out_of_order_ = true;
-      return fail(ErrorCode::anomaly,
-                  fmt::format("{}.{} does not come in the order of its _id", request_.db,
-                              request_.collection));
+      return fail(ErrorCode::anomaly, fmt::format("{}.{} does not come in the order of its _id",
+                                                  request_.db, request_.collection));
     }
     ++count_;
     current_ = {key_, *document};

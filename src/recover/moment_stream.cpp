@@ -300,8 +300,8 @@ class MomentStream::Impl {
     std::vector<ExpectedCollection> all;
     for (oplog::CollectionNumber number = 0; number < catalog.size(); ++number) {
       const oplog::CatalogCollection& collection = catalog.at(number);
-      const bool is_wanted = collection.is_alive() && !collection.is_excluded &&
-                             choice_.takes(collection.facts.ns);
+      const bool is_wanted =
+          collection.is_alive() && !collection.is_excluded && choice_.takes(collection.facts.ns);
       if (is_wanted) all.push_back(expect(collection, effects.of(number)));
     }
     return all;

@@ -83,9 +83,9 @@ Result<mongo::Reply> PrimaryLink::attempt(const std::string& db, Document comman
   if (concern && concern->type == bson::Type::document) {
     const auto row = concern->as_document();
     const auto code = static_cast<mongo::ServerCode>(number_of(row, "code"));
-    return fail(mongo::is_state_change(code) ? ErrorCode::server_unreachable
-                                             : ErrorCode::server_failed,
-                fmt::format("{}: the majority did not confirm: {}", doing, text_of(row, "errmsg")));
+    return fail(
+        mongo::is_state_change(code) ? ErrorCode::server_unreachable : ErrorCode::server_failed,
+        fmt::format("{}: the majority did not confirm: {}", doing, text_of(row, "errmsg")));
   }
   return reply;
 }

@@ -46,8 +46,7 @@ class PrimaryLink {
   // insert, update, delete. Sent again, unchanged, when the member is gone or no primary any more.
   // Errors: server_unreachable (after the last attempt), denied, server_failed (also when the
   // majority did not confirm), interrupted.
-  Result<WriteOutcome> write(const std::string& db, bson::Document command,
-                             std::string_view doing);
+  Result<WriteOutcome> write(const std::string& db, bson::Document command, std::string_view doing);
   // Any command whose answer is to be judged by the caller; sent again only when it did not arrive
   // (no connection), so it may have been done when this fails.
   Result<mongo::Reply> run(const std::string& db, bson::Document command);

@@ -16,8 +16,7 @@ class Stopwatch {
   explicit Stopwatch(Clock& clock) : clock_(clock), since_(clock.monotonic()) {}
   std::chrono::milliseconds lap() {
     const Duration now = clock_.monotonic();
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
-        now - std::exchange(since_, now));
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now - std::exchange(since_, now));
   }
 
  private:
@@ -105,9 +104,8 @@ class MongoRestore {
   }
 
   Result<void> let_expire(WrittenCollection& collection) {
-    collection.result.index_count +=
-        TRY(catalog_.build_indexes(collection.target, collection.facts.indexes,
-                                   TargetCatalog::Which::with_expiry));
+    collection.result.index_count += TRY(catalog_.build_indexes(
+        collection.target, collection.facts.indexes, TargetCatalog::Which::with_expiry));
     const std::string_view time_series = time_series_of(collection.facts.name);
     const NamespaceName name = time_series.empty()
                                    ? collection.target
@@ -132,8 +130,7 @@ class MongoRestore {
 Result<RestoreMongoResult> restore_mongo(repo::Repository& repository, mongo::Deployment& target,
                                          const RestoreMongoOptions& options) {
   if (options.connections == 0 || options.connections > restore_connections_max)
-    return fail(ErrorCode::usage,
-                fmt::format("connections: 1 to {}", restore_connections_max));
+    return fail(ErrorCode::usage, fmt::format("connections: 1 to {}", restore_connections_max));
   Context& context = repository.context();
   MomentStream moment = TRY(MomentStream::open(repository, options.moment));
   auto plan = TRY(plan_for(moment, target, context, options));

@@ -52,7 +52,7 @@ struct RestoreMongoPlan {
   std::vector<PlannedCollection> collections;  // in the order of writing
   std::vector<OccupiedNamespace> occupied;     // would be overwritten
   std::vector<std::string> left_out;           // namespaces that a server makes by itself
-  bool continues = false;                      // an earlier run of the same restore is on the target
+  bool continues = false;  // an earlier run of the same restore is on the target
   std::chrono::seconds estimated_time{0};
   std::vector<std::string> notes;
 

@@ -15,8 +15,8 @@ constexpr std::uint64_t documents_per_second = 30'000;
 constexpr std::uint64_t bytes_per_second = std::uint64_t{20} << 20;
 
 std::chrono::seconds estimate(const RestoreMongoPlan& plan) {
-  const std::uint64_t seconds = plan.document_count() / documents_per_second +
-                                plan.byte_count() / bytes_per_second + 1;
+  const std::uint64_t seconds =
+      plan.document_count() / documents_per_second + plan.byte_count() / bytes_per_second + 1;
   return std::chrono::seconds(seconds);
 }
 
@@ -152,8 +152,8 @@ std::string identity_of(const MomentStream& moment, const RestoreMongoOptions& o
   return text;
 }
 
-Result<RestoreMongoPlan> plan_for(MomentStream& moment, mongo::Deployment& target,
-                                  Context& context, const RestoreMongoOptions& options) {
+Result<RestoreMongoPlan> plan_for(MomentStream& moment, mongo::Deployment& target, Context& context,
+                                  const RestoreMongoOptions& options) {
   Planning planning(moment, target, context, options);
   return planning.run(target);
 }

@@ -7,8 +7,8 @@ namespace holdfast::recover {
 // What makes two runs the same restore, readable: the marker holds it.
 std::string identity_of(const MomentStream& moment, const RestoreMongoOptions& options);
 // The plan for a moment that is open already.
-Result<RestoreMongoPlan> plan_for(MomentStream& moment, mongo::Deployment& target,
-                                  Context& context, const RestoreMongoOptions& options);
+Result<RestoreMongoPlan> plan_for(MomentStream& moment, mongo::Deployment& target, Context& context,
+                                  const RestoreMongoOptions& options);
 
 // Indexes that let nothing expire, several collections at a time.
 Result<void> build_all_indexes(std::vector<WrittenCollection>& collections,

@@ -75,11 +75,11 @@ Result<void> read_back(std::vector<WrittenCollection>& collections, mongo::Deplo
   for (const WrittenCollection& collection : collections) {
     const RestoredCollection& result = collection.result;
     if (result.is_equal()) continue;
-    notes.problem(fmt::format("{} differs: {} documents of digest {} were computed, the target has "
-                              "{} of digest {}",
-                              collection.written.ns(), result.count,
-                              result.digest.hex().substr(0, 16), result.target_count,
-                              result.target_digest.hex().substr(0, 16)));
+    notes.problem(
+        fmt::format("{} differs: {} documents of digest {} were computed, the target has "
+                    "{} of digest {}",
+                    collection.written.ns(), result.count, result.digest.hex().substr(0, 16),
+                    result.target_count, result.target_digest.hex().substr(0, 16)));
   }
   return {};
 }
@@ -98,9 +98,8 @@ Result<void> build_all_indexes(std::vector<WrittenCollection>& collections,
       while (const auto next = turn.next()) {
         if (stop.stop_requested()) return {};
         WrittenCollection& collection = collections[*next];
-        collection.result.index_count =
-            TRY(catalog.build_indexes(collection.written, collection.facts.indexes,
-                                      TargetCatalog::Which::without_expiry));
+        collection.result.index_count = TRY(catalog.build_indexes(
+            collection.written, collection.facts.indexes, TargetCatalog::Which::without_expiry));
       }
       shared.take(own);
       return {};

@@ -64,8 +64,8 @@ Result<void> merge_users(const std::vector<Bytes>& users, const std::vector<Byte
   TRY(catalog.drop(users_at));
   TRY(catalog.drop(roles_at));
   if (!merged.is_ok)
-    notes.problem(fmt::format("users and roles were not restored: the server says {}",
-                              merged.message));
+    notes.problem(
+        fmt::format("users and roles were not restored: the server says {}", merged.message));
   return {};
 }
 

@@ -58,8 +58,7 @@ Result<void> RestoreWriter::begin_documents(const MomentCollection& collection) 
   mark_ = mark == nullptr ? CollectionMark{} : *mark;
   is_capped_ = collection.is_capped;
   if (mark != nullptr && mark->state == RestoreState::placed) written.written = target;
-  if (mark == nullptr || mark->state == RestoreState::writing)
-    TRY(make_room(collection, written));
+  if (mark == nullptr || mark->state == RestoreState::writing) TRY(make_room(collection, written));
   collections_.push_back(std::move(written));
   return {};
 }
@@ -123,9 +122,8 @@ Result<void> RestoreWriter::take_view_definition(ByteView document) {
   view.facts.options = options.take();
   if (what_of(view) != Restorable::view || !setup_.choice.takes(view.facts.ns())) return {};
   const NamespaceName target = setup_.choice.name_of(view.facts.ns());
-  const bool is_known = std::any_of(views_.begin(), views_.end(), [&](const WrittenView& each) {
-    return each.target == target;
-  });
+  const bool is_known = std::any_of(views_.begin(), views_.end(),
+                                    [&](const WrittenView& each) { return each.target == target; });
   if (!is_known) views_.push_back({target, view.facts.options});
   return {};
 }
@@ -138,8 +136,8 @@ Result<void> RestoreWriter::write(ByteView document) {
   if (!is_capped_) {
     key_.clear();
     dataset::id_key_of(bson::Document::trusted(document), key_);
-    const bool is_there = !mark_.confirmed_key.empty() &&
-                          bson::compare_bytes(key_, mark_.confirmed_key) <= 0;
+    const bool is_there =
+        !mark_.confirmed_key.empty() && bson::compare_bytes(key_, mark_.confirmed_key) <= 0;
     if (is_there) {
       ++current().result.kept_count;
       return {};
@@ -200,8 +198,8 @@ Result<void> RestoreWriter::end(const oplog::CollectionTotals& totals) {
   result.bytes = digest_.bytes();
   result.digest = digest_.digest();
   if (totals.is_approximate_tail)
-    setup_.context.log.note(fmt::format("{} is capped by size: its oldest documents are an estimate",
-                                        result.ns));
+    setup_.context.log.note(
+        fmt::format("{} is capped by size: its oldest documents are an estimate", result.ns));
   if (mark_.state == RestoreState::writing)
     promises_.push_back({last_batch_, result.target_ns, {RestoreState::written, {}}});
   return {};

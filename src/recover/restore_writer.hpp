@@ -34,7 +34,7 @@ struct WriterSetup {
   Context& context;
   const NamespaceChoice& choice;
   InPlace in_place = InPlace::no;
-  std::uint64_t bytes_total = 0;        // for progress; about
+  std::uint64_t bytes_total = 0;  // for progress; about
   std::uint64_t collections_total = 0;
 };
 
@@ -77,7 +77,7 @@ class RestoreWriter final : public MomentSink {
   std::vector<Bytes> roles_;
 
   Restorable what_ = Restorable::nothing;
-  std::string db_;                         // of the collection that comes, as it was
+  std::string db_;  // of the collection that comes, as it was
   std::optional<bson::Digest256> expected_;
   bson::ContentDigest digest_;
   bool is_capped_ = false;

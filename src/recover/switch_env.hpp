@@ -31,7 +31,7 @@ struct EnvEdit {
 Result<EnvEdit> set_in_env(std::string_view text, const EnvChange& change);
 
 struct SwitchResult {
-  EnvEdit edit;                 // its text is what the file has now
+  EnvEdit edit;                  // its text is what the file has now
   std::filesystem::path backup;  // "FILE.before-20261125T205849Z"; empty: nothing had to change
 };
 

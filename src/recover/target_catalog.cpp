@@ -78,8 +78,8 @@ Result<void> TargetCatalog::create(const NamespaceName& name,
   const auto made = TRY(create_plainly(name, Document::trusted(options)));
   if (made.outcome == Outcome::made) return {};
   if (made.outcome == Outcome::was_there) {
-    notes_.note(fmt::format("{} was there already, empty: its options and indexes were kept",
-                            name.ns()));
+    notes_.note(
+        fmt::format("{} was there already, empty: its options and indexes were kept", name.ns()));
     return {};
   }
   if (Document::trusted(options).is_empty())
@@ -161,13 +161,12 @@ Result<void> TargetCatalog::create_view(const NamespaceName& name, ByteView opti
   const Bytes definition = create_options(options);
   const auto made = TRY(create_plainly(name, Document::trusted(definition)));
   if (made.outcome == Outcome::refused) {
-    notes_.note(fmt::format("the view {} was not made: the server says {}", name.ns(),
-                            made.message));
+    notes_.note(
+        fmt::format("the view {} was not made: the server says {}", name.ns(), made.message));
     return {};
   }
   if (made.outcome == Outcome::was_there) {
-    notes_.problem(fmt::format("the view {} was not made: something else has its name",
-                               name.ns()));
+    notes_.problem(fmt::format("the view {} was not made: something else has its name", name.ns()));
     return {};
   }
   connection = TRY(link_.connection());
@@ -226,8 +225,7 @@ Result<TargetCatalog::Attempt> TargetCatalog::attempt_index(const NamespaceName&
   const std::string doing = "building indexes of " + name.ns();
   for (unsigned number = 1;; ++number) {
     auto done = attempt(name.db, Document::trusted(bytes), doing);
-    const bool may_pass =
-        !done.has_value() && done.error().code == ErrorCode::server_unreachable;
+    const bool may_pass = !done.has_value() && done.error().code == ErrorCode::server_unreachable;
     if (!may_pass || number == index_attempts_max) return done;
   }
 }

@@ -21,7 +21,7 @@ struct UndeleteOptions {
   Bytes filter;
 };
 
-constexpr std::size_t samples_max = 10;    // for a preview, by collection
+constexpr std::size_t samples_max = 10;     // for a preview, by collection
 constexpr std::size_t conflicts_max = 100;  // told by collection; more are counted
 
 struct LostSample {
@@ -34,9 +34,9 @@ struct LostCollection {
   std::string ns;
   std::string target_ns;
   std::uint64_t count = 0;
-  std::uint64_t bytes = 0;              // of the documents as they were
-  std::vector<LostSample> samples;      // the first ones
-  std::vector<std::string> conflicts;   // sentences: a unique index has the key for another document
+  std::uint64_t bytes = 0;             // of the documents as they were
+  std::vector<LostSample> samples;     // the first ones
+  std::vector<std::string> conflicts;  // sentences: a unique index has the key for another document
   std::uint64_t conflict_count = 0;
   std::vector<std::string> notes;
 };
@@ -72,8 +72,8 @@ Result<LostDocuments> find_lost(repo::Repository& repository, mongo::Deployment&
 struct PutBackCollection {
   std::string target_ns;
   std::uint64_t written = 0;
-  std::uint64_t not_written = 0;       // a unique key is taken, or the document changed meanwhile
-  std::vector<std::string> refusals;   // sentences, at most conflicts_max
+  std::uint64_t not_written = 0;      // a unique key is taken, or the document changed meanwhile
+  std::vector<std::string> refusals;  // sentences, at most conflicts_max
 };
 
 struct PutBackResult {
@@ -83,8 +83,9 @@ struct PutBackResult {
   std::uint64_t not_written() const;
 };
 
-// Nothing is overwritten but, for Lost::changed, documents that are still as they were compared. Errors: those of the repository and of the server. After an error the undo point tells
-// what may have been written; running again goes on.
+// Nothing is overwritten but, for Lost::changed, documents that are still as they were compared.
+// Errors: those of the repository and of the server. After an error the undo point tells what may
+// have been written; running again goes on.
 Result<PutBackResult> put_back(repo::Repository& repository, mongo::Deployment& live,
                                LostDocuments& lost, const catalog::SnapshotAuthor& author);
 

@@ -1,0 +1,266 @@
+#include "recover/undelete_mongo.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "recover/guarded_writes.hpp"
+#include "recover/insert_pool.hpp"
+#include "recover/lost_documents.hpp"
+#include "recover/target_catalog.hpp"
+#include "recover/undo_point.hpp"
+
+namespace holdfast::recover {
+
+namespace {
+
+using Found = LostDocuments::Impl::Found;
+
+void keep_refusal(PutBackCollection& result, std::string sentence) {
+  if (result.refusals.size() < conflicts_max) result.refusals.push_back(std::move(sentence));
+}
+
+// Inserts the missing documents of one collection. Nothing that is there is touched.
+class MissingInsert {
+ public:
+  MissingInsert(PrimaryLink& link, const NamespaceName& name, PutBackCollection& result)
+      : link_(link), name_(name), result_(result) {}
+
+  Result<void> add(ByteView document) {
+    if (batch_ && !batch_->has_room_for(document.size())) TRY(flush());
+    if (!batch_) batch_.emplace(name_.db, name_.collection, TakenIds::refuse, BatchOrder::any);
+    batch_->add(document);
+    documents_.push_back(to_bytes(document));
+    return {};
+  }
+
+  Result<void> flush() {
+    if (!batch_) return {};
+    const auto outcome =
+        TRY(link_.write(name_.db, batch_->command(), "inserting into " + name_.ns()));
+    result_.written += documents_.size() - outcome.failures.size();
+    for (const WriteFailure& failure : outcome.failures) TRY(judge(failure, outcome));
+    batch_.reset();
+    documents_.clear();
+    return {};
+  }
+
+ private:
+  // After a repeated command an `_id` may be taken by our own document.
+  Result<void> judge(const WriteFailure& failure, const WriteOutcome& outcome) {
+    const bool may_be_ours =
+        outcome.is_repeated && failure.is_duplicate_key() && failure.index < documents_.size();
+    if (may_be_ours) {
+      const Bytes& wanted = documents_[failure.index];
+      auto* connection = TRY(link_.connection());
+      const auto there = TRY(fetch_same_ids(*connection, name_, {ByteView(wanted)}));
+      if (!there.empty() && there.begin()->second == wanted) {
+        ++result_.written;
+        return {};
+      }
+    }
+    ++result_.not_written;
+    keep_refusal(result_,
+                 failure.is_duplicate_id ? "exists again: " + failure.message : failure.message);
+    return {};
+  }
+
+  PrimaryLink& link_;
+  const NamespaceName& name_;
+  PutBackCollection& result_;
+  std::optional<InsertBatch> batch_;
+  std::vector<Bytes> documents_;
+};
+
+class PutBack {
+ public:
+  PutBack(PrimaryLink& link, LostDocuments::Impl& lost, Context& context)
+      : link_(link), lost_(lost), context_(context), catalog_(link, KeepUuids::no, notes_) {}
+
+  Result<PutBackResult> run() {
+    for (Found& found : lost_.found) {
+      PutBackCollection collection;
+      collection.target_ns = found.target.ns();
+      TRY(lost_.what == Lost::missing ? insert(found, collection) : replace(found, collection));
+      context_.log.progress({.phase = "restore",
+                             .files_done = result_.collections.size() + 1,
+                             .files_total = lost_.found.size()});
+      result_.collections.push_back(std::move(collection));
+    }
+    for (const std::string& sentence : notes_.notes) context_.log.note(sentence);
+    for (const std::string& sentence : notes_.problems) context_.log.warn(sentence);
+    return std::move(result_);
+  }
+
+ private:
+  Result<void> insert(Found& found, PutBackCollection& collection) {
+    if (found.is_absent_now) TRY(catalog_.create(found.target, found.then.facts));
+    MissingInsert missing(link_, found.target, collection);
+    TRY(found.documents.replay(
+        [&](const SpooledDifference& each) { return missing.add(each.then); }));
+    TRY(missing.flush());
+    if (!found.is_absent_now) return {};
+    const auto& indexes = found.then.facts.indexes;
+    TRY(catalog_.build_indexes(found.target, indexes, TargetCatalog::Which::without_expiry));
+    const bool expires = std::any_of(indexes.begin(), indexes.end(), [](const Bytes& spec) {
+      return bson::Document::trusted(spec).find("expireAfterSeconds").has_value();
+    });
+    if (expires)
+      notes_.note(
+          fmt::format("{}: indexes that let documents expire were not made: they would "
+                      "remove what was put back",
+                      found.target.ns()));
+    return {};
+  }
+
+  Result<void> replace(Found& found, PutBackCollection& collection) {
+    GuardedWrites writes(link_, found.target);
+    TRY(found.documents.replay([&](const SpooledDifference& each) {
+      return writes.add({to_bytes(each.now), to_bytes(each.then)});
+    }));
+    TRY(writes.finish());
+    collection.written = writes.written_count();
+    collection.not_written = writes.left_count();
+    for (const std::string& sentence : writes.refusals()) keep_refusal(collection, sentence);
+    return {};
+  }
+
+  PrimaryLink& link_;
+  LostDocuments::Impl& lost_;
+  Context& context_;
+  TargetNotes notes_;
+  TargetCatalog catalog_;
+  PutBackResult result_;
+};
+
+Result<repo::SnapshotId> store_undo_point(const repo::Repository& repository,
+                                          LostDocuments::Impl& lost,
+                                          const catalog::SnapshotAuthor& author) {
+  auto writer = TRY(repo::Writer::make(repository));
+  const catalog::DatasetLabel label{lost.dataset, author, {}, repository.context().clock.now()};
+  UndoPointWriter undo(repository, writer, label, lost.moment);
+  for (Found& found : lost.found) {
+    TRY(undo.begin(found.target));
+    TRY(found.documents.replay([&](const SpooledDifference& each) {
+      return lost.what == Lost::missing ? undo.add_inserted(each.then)
+                                        : undo.add_replaced(each.now, each.then);
+    }));
+  }
+  return undo.publish();
+}
+
+// Takes one collection of an undo point back, in batches.
+class UndoRun {
+ public:
+  UndoRun(PrimaryLink& link, const NamespaceName& name)
+      : link_(link), name_(name), writes_(link, name) {}
+
+  Result<void> add(const UndoEntry& entry, ByteView before) {
+    bytes_ += before.size();
+    waiting_.push_back({entry, to_bytes(before)});
+    const bool is_full = waiting_.size() == guarded_documents_max || bytes_ >= guarded_bytes_max;
+    return is_full ? flush() : Result<void>();
+  }
+
+  Result<void> finish() {
+    TRY(flush());
+    return writes_.finish();
+  }
+
+  std::uint64_t done_count() const { return writes_.written_count(); }
+  std::uint64_t left_count() const { return left_ + writes_.left_count(); }
+
+ private:
+  struct Waiting {
+    UndoEntry entry;
+    Bytes before;
+  };
+
+  // What is there must be what was written.
+  Result<void> flush() {
+    if (waiting_.empty()) return {};
+    std::vector<ByteView> ids;
+    for (const Waiting& each : waiting_) ids.emplace_back(each.entry.id_document);
+    auto* connection = TRY(link_.connection());
+    const auto current = TRY(fetch_same_ids(*connection, name_, ids));
+    for (Waiting& each : waiting_) {
+      Bytes key;
+      dataset::id_key_of(bson::Document::trusted(each.entry.id_document), key);
+      const auto found = current.find(key);
+      if (found == current.end() || sha_.of(found->second) != each.entry.sha) {
+        ++left_;
+        continue;
+      }
+      TRY(writes_.add({found->second, std::move(each.before)}));
+    }
+    waiting_.clear();
+    bytes_ = 0;
+    return {};
+  }
+
+  PrimaryLink& link_;
+  const NamespaceName& name_;
+  GuardedWrites writes_;
+  std::vector<Waiting> waiting_;
+  std::size_t bytes_ = 0;
+  std::uint64_t left_ = 0;
+  bson::Sha256 sha_;
+};
+
+}  // namespace
+
+std::uint64_t PutBackResult::written() const {
+  std::uint64_t count = 0;
+  for (const PutBackCollection& each : collections) count += each.written;
+  return count;
+}
+std::uint64_t PutBackResult::not_written() const {
+  std::uint64_t count = 0;
+  for (const PutBackCollection& each : collections) count += each.not_written;
+  return count;
+}
+
+Result<PutBackResult> put_back(repo::Repository& repository, mongo::Deployment& live,
+                               LostDocuments& lost, const catalog::SnapshotAuthor& author) {
+  LostDocuments::Impl& impl = lost.impl();
+  if (impl.found.empty()) return PutBackResult{};
+  const auto undo_point = TRY(store_undo_point(repository, impl, author));
+  PrimaryLink link(live, repository.context());
+  PutBack run(link, impl, repository.context());
+  auto result = TRY(run.run().while_doing(
+      fmt::format("putting documents back (undo point {})", undo_point.short_hex())));
+  result.undo_point = undo_point;
+  return result;
+}
+
+Result<UndoResult> undo_put_back(repo::Repository& repository, mongo::Deployment& live,
+                                 std::string_view snapshot) {
+  const auto stored = TRY(repository.find_snapshot(snapshot));
+  TRY(repository.load_index());
+  UndoPoint point = TRY(UndoPoint::open(repository, stored));
+  PrimaryLink link(live, repository.context());
+  UndoResult result;
+  result.dataset = point.facts().dataset;
+  for (const UndoCollection& collection : point.facts().collections) {
+    UndoRun inserted(link, collection.name);
+    TRY(point.for_each_inserted(collection,
+                                [&](const UndoEntry& entry) { return inserted.add(entry, {}); }));
+    TRY(inserted.finish());
+    UndoRun replaced(link, collection.name);
+    TRY(point.for_each_replaced(collection, [&](const UndoEntry& entry, ByteView before) {
+      return replaced.add(entry, before);
+    }));
+    TRY(replaced.finish());
+    result.removed += inserted.done_count();
+    result.replaced += replaced.done_count();
+    result.left += inserted.left_count() + replaced.left_count();
+  }
+  if (result.left > 0)
+    result.notes.push_back(
+        fmt::format("{} documents are not what was written, and stay as they "
+                    "are",
+                    result.left));
+  return result;
+}
+
+}  // namespace holdfast::recover
