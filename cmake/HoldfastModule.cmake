@@ -47,7 +47,7 @@ endif()
 
 # `asan_suite` and `tsan_suite` are what ./dev test builds with a sanitizer: what parses foreign
 # bytes, and what uses threads. The tests carry the labels `asan` and `tsan`.
-set(HOLDFAST_ASAN_TESTS base bson oplog store repo dataset contract)
+set(HOLDFAST_ASAN_TESTS base bson mongo oplog store repo dataset catalog contract)
 set(HOLDFAST_TSAN_TESTS base store repo backup)
 add_custom_target(asan_suite)
 add_custom_target(tsan_suite)
