@@ -75,6 +75,7 @@ const dataset::StoredCollection* SyntheticCatalog::find(std::string_view ns) con
 }
 
 dataset::MongoCollection SyntheticCatalog::describe(const oplog::CollectionFacts& facts) {
+  note_unknown(facts.ns);
   dataset::MongoCollection now;
   const dataset::StoredCollection* const old = find(facts.uuid);
   if (old != nullptr) now = old->facts;

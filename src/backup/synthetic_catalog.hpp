@@ -14,7 +14,7 @@ class SyntheticCatalog {
   explicit SyntheticCatalog(const dataset::MongoManifest& manifest);
 
   bool covers(std::string_view ns) const { return coverage_.covers(ns); }
-  // Somebody wrote to a namespace that the engine does not know.
+  // Somebody wrote to a namespace, or made one, that the base does not have.
   void note_unknown(std::string_view ns);
 
   // As listCollections would describe it now. To be asked about every collection.

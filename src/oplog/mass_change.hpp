@@ -71,7 +71,7 @@ struct MassChangeOptions {
 
 constexpr std::size_t mass_changes_max = 1000;  // kept in a report; the largest stay
 constexpr std::size_t sessions_max = 16;        // told apart in a burst
-constexpr std::size_t open_groups_max = 4096;   // followed at a time; the quietest are forgotten
+constexpr std::size_t open_groups_max = 1024;   // followed at a time; the quietest are forgotten
 
 struct MassChangeReport {
   std::vector<MassChange> changes;   // by time of the first change
