@@ -203,6 +203,7 @@ std::vector<std::string> describe_indexes(const std::vector<Bytes>& wanted,
   std::vector<std::string> sentences;
   for (const Bytes& spec : wanted) {
     const std::string_view name = oplog::index_name(spec);
+    if (name == "_id_") continue;  // made by the server out of the collection's options
     const Bytes* other = find_index(found, name);
     if (other == nullptr)
       sentences.push_back(fmt::format("has not the index {}", name));
@@ -211,7 +212,8 @@ std::vector<std::string> describe_indexes(const std::vector<Bytes>& wanted,
       sentences.push_back(fmt::format("has another index of the name {}", name));
   }
   for (const Bytes& spec : found) {
-    if (find_index(wanted, oplog::index_name(spec)) == nullptr)
+    const bool is_implied = oplog::index_name(spec) == "_id_";
+    if (!is_implied && find_index(wanted, oplog::index_name(spec)) == nullptr)
       sentences.push_back(fmt::format("has the index {} too", oplog::index_name(spec)));
   }
   return sentences;

@@ -98,7 +98,8 @@ class MongoRestore {
   Result<void> place(WrittenCollection& collection) {
     if (collection.written == collection.target) return {};
     TRY(context_.check_stop());
-    TRY(catalog_.rename_over(collection.written, collection.target));
+    const bool is_placed = TRY(catalog_.rename_over(collection.written, collection.target));
+    if (!is_placed) return {};
     collection.written = collection.target;
     return marker_.save(collection.target.ns(), {RestoreState::placed, {}});
   }

@@ -11,8 +11,9 @@ namespace holdfast::recover {
 
 namespace {
 
-// A name that a collection has until it is compared and renamed over the old one.
-constexpr std::string_view unfinished_suffix = ".holdfast_new";
+// A name that a collection has until it is compared and renamed over the old one. Without a dot:
+// some servers can not rename what has one.
+constexpr std::string_view unfinished_suffix = "_holdfast_new";
 
 NamespaceName unfinished(const NamespaceName& target) {
   return {target.db, target.collection + std::string(unfinished_suffix)};

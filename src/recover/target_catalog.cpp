@@ -188,25 +188,37 @@ Result<void> TargetCatalog::drop(const NamespaceName& name) {
               fmt::format("dropping {}: the server says {}", name.ns(), done.message));
 }
 
-Result<void> TargetCatalog::rename_over(const NamespaceName& from, const NamespaceName& to) {
-  const std::string doing = fmt::format("renaming {} to {}", from.ns(), to.ns());
-  const auto rename = [&](bool drops) -> Result<Attempt> {
-    bson::Builder command;
-    command.append_text("renameCollection", from.ns());
-    command.append_text("to", to.ns());
-    if (drops) command.append_bool("dropTarget", true);
-    append_majority(command);
-    return attempt("admin", command.finish(), doing);
-  };
-  const auto done = TRY(rename(true));
-  if (done.outcome == Outcome::made) return {};
-  // A view has the name, or the server can not drop and rename at once.
-  TRY(drop(to));
-  const auto again = TRY(rename(false));
-  if (again.outcome == Outcome::made) return {};
-  return fail(ErrorCode::server_failed, fmt::format("{}: the server says {}; the restored "
-                                                    "collection is whole under its other name",
-                                                    doing, again.message));
+Result<TargetCatalog::Attempt> TargetCatalog::rename(const NamespaceName& from,
+                                                     const NamespaceName& to, Over over) {
+  bson::Builder command;
+  command.append_text("renameCollection", from.ns());
+  command.append_text("to", to.ns());
+  if (over == Over::what_is_there) command.append_bool("dropTarget", true);
+  append_majority(command);
+  return attempt("admin", command.finish(),
+                 fmt::format("renaming {} to {}", from.ns(), to.ns()));
+}
+
+// Where the server can not drop and rename at once, the old one is moved aside first: it is never
+// gone before the new one has its name.
+Result<bool> TargetCatalog::rename_over(const NamespaceName& from, const NamespaceName& to) {
+  const auto at_once = TRY(rename(from, to, Over::what_is_there));
+  if (at_once.outcome == Outcome::made) return true;
+  auto* connection = TRY(link_.connection());
+  const auto old = TRY(find_collection(*connection, to.db, to.collection));
+  if (old && old->type == "view") TRY(drop(to));
+  const bool is_in_the_way = old && old->type != "view";
+  const NamespaceName aside{to.db, to.collection + "_holdfast_old"};
+  Attempt moved;
+  if (is_in_the_way) moved = TRY(rename(to, aside, Over::nothing));
+  if (moved.outcome == Outcome::made) moved = TRY(rename(from, to, Over::nothing));
+  if (moved.outcome == Outcome::made) {
+    if (is_in_the_way) TRY(drop(aside));
+    return true;
+  }
+  notes_.problem(fmt::format("{} is whole and compared, but the server can not rename it to {}: {}",
+                             from.ns(), to.ns(), moved.message));
+  return false;
 }
 
 // Asked again when the answer did not come in time: the server joins a build that is going on.

@@ -33,8 +33,8 @@ class TargetCatalog {
   // Replaces a view of the name. A server without views gets none.
   Result<void> create_view(const NamespaceName& name, ByteView options);
   Result<void> drop(const NamespaceName& name);
-  // Over what has the name `to`.
-  Result<void> rename_over(const NamespaceName& from, const NamespaceName& to);
+  // Over what has the name `to`. False, and a problem: the server can not; both are as they were.
+  Result<bool> rename_over(const NamespaceName& from, const NamespaceName& to);
 
   // All but `_id_`; how many were built. Which: those that make the server delete documents, or
   // the others.
@@ -55,6 +55,8 @@ class TargetCatalog {
   Result<bool> create_with_uuid(const NamespaceName& name, const dataset::MongoCollection& like,
                                 bson::Document options);
   Result<Attempt> create_plainly(const NamespaceName& name, bson::Document options);
+  enum class Over : std::uint8_t { nothing, what_is_there };
+  Result<Attempt> rename(const NamespaceName& from, const NamespaceName& to, Over over);
   Result<Attempt> attempt(const std::string& db, bson::Document command, std::string_view doing);
   Result<Attempt> attempt_index(const NamespaceName& name, const std::vector<Bytes>& specs);
 
