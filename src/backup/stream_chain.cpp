@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 namespace holdfast::backup {
 
@@ -28,53 +27,60 @@ Result<std::vector<dataset::SeenEntry>> seen_entries_of(ByteView entries) {
   }
 }
 
+// Nothing changes before all of it was read.
 Result<void> StreamChain::reload() {
   const auto snapshots = TRY(repository_.snapshots());
   TRY(repository_.load_index());
-  std::map<repo::SnapshotId, std::vector<oplog::SegmentFacts>> known;
-  for (Companion& companion : companions_)
-    known[companion.stored.id] = std::move(companion.segments);
-  companions_.clear();
-  bases_.clear();
+  std::vector<Companion> companions;
+  std::vector<TimedBase> bases;
   const std::string wanted = dataset::dataset_tag(dataset_);
   for (const repo::StoredSnapshot& stored : snapshots) {
     if (!catalog::has_tag(stored.snapshot, wanted)) continue;
-    if (catalog::has_tag(stored.snapshot, dataset::base_tag)) TRY(add_base(stored));
-    if (!catalog::has_tag(stored.snapshot, dataset::segments_tag)) continue;
-    const auto found = known.find(stored.id);
-    if (found != known.end()) {
-      companions_.push_back({stored, std::move(found->second)});
-      continue;
+    if (catalog::has_tag(stored.snapshot, dataset::base_tag)) {
+      const auto window = TRY(window_of(stored));
+      if (window) bases.push_back({stored, *window});
+    } else if (catalog::has_tag(stored.snapshot, dataset::segments_tag)) {
+      auto segments = TRY(segments_of(stored));
+      if (!segments.empty()) companions.push_back({stored, std::move(segments)});
     }
-    catalog::RecordedSegments recorded(repository_);
-    TRY(recorded.add(stored));
-    recorded.sort();
-    companions_.push_back({stored, recorded.facts()});
   }
-  std::erase_if(companions_, [](const Companion& each) { return each.segments.empty(); });
-  std::stable_sort(companions_.begin(), companions_.end(), [](const auto& left, const auto& right) {
+  std::stable_sort(companions.begin(), companions.end(), [](const auto& left, const auto& right) {
     return left.segments.front().first.ts < right.segments.front().first.ts;
   });
   std::vector<dataset::StoredSegment> all;
-  for (const Companion& companion : companions_)
+  for (const Companion& companion : companions)
     for (const auto& facts : companion.segments) all.push_back({facts, {}});
   std::vector<oplog::SegmentFacts> sorted;
   for (const auto& stored : dataset::sort_segments(std::move(all))) sorted.push_back(stored.facts);
   const auto timeline = TRY(oplog::Timeline::make(std::move(sorted)));
+  companions_ = std::move(companions);
+  bases_ = std::move(bases);
   chain_.clear();
   if (!timeline.chains().empty()) chain_ = timeline.chains().back().segments;
   return {};
 }
 
-Result<void> StreamChain::add_base(const repo::StoredSnapshot& stored) {
+Result<std::vector<oplog::SegmentFacts>> StreamChain::segments_of(
+    const repo::StoredSnapshot& stored) const {
+  for (const Companion& companion : companions_)
+    if (companion.stored.id == stored.id) return companion.segments;
+  catalog::RecordedSegments recorded(repository_);
+  TRY(recorded.add(stored));
+  recorded.sort();
+  return recorded.facts();
+}
+
+Result<std::optional<oplog::BaseWindow>> StreamChain::window_of(
+    const repo::StoredSnapshot& stored) const {
+  for (const TimedBase& base : bases_)
+    if (base.stored.id == stored.id) return std::optional(base.window);
   repo::SnapshotFiles files(repository_, stored.snapshot.tree);
   const auto node =
       TRY(files.find(dataset::window_path).while_doing("reading " + stored.id.short_hex()));
-  if (!node) return {};
+  if (!node) return std::optional<oplog::BaseWindow>();
   const Bytes json = TRY(files.read(dataset::window_path, dataset::window_bytes_max));
   const oplog::BaseWindow window = TRY(dataset::decode_window(as_text(json)));
-  bases_.push_back({stored, window});
-  return {};
+  return std::optional(window);
 }
 
 std::optional<dataset::SeenEntry> StreamChain::last() const {

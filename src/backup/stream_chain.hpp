@@ -58,7 +58,8 @@ class StreamChain final : public dataset::CapturedHistory {
   Result<std::vector<dataset::SeenEntry>> entries_of(std::size_t piece) override;
 
  private:
-  Result<void> add_base(const repo::StoredSnapshot& stored);
+  Result<std::vector<oplog::SegmentFacts>> segments_of(const repo::StoredSnapshot& stored) const;
+  Result<std::optional<oplog::BaseWindow>> window_of(const repo::StoredSnapshot& stored) const;
   Result<const Companion*> companion_with(const oplog::SegmentFacts& facts) const;
   bool has_pending() const { return pending_ != nullptr && !pending_->empty(); }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 
+#include "backup/stream_publisher.hpp"
 #include "catalog/snapshot_author.hpp"
 #include "dataset/oplog_tail.hpp"
 #include "oplog/timeline.hpp"
@@ -15,16 +16,18 @@
 
 namespace holdfast::backup {
 
-// Why a base is needed, and from where on the new chain holds entries.
+// Why a base is needed.
 enum class BaseReason : std::uint8_t { none_yet, gap, diverged };
 std::string_view name_of(BaseReason reason);  // "there is no base yet", …
 struct BaseRequest {
   BaseReason reason = BaseReason::none_yet;
-  oplog::OpTime lost_after;   // last entry before a gap; null: nothing is lost
-  oplog::Timestamp lost_until;  // the first that exists again
+  oplog::OpTime lost_after;     // last entry before a gap; null: nothing is lost
+  oplog::Timestamp lost_until;  // where the new chain begins; moments from the new base on exist
 };
 // Takes a base of the dataset and publishes it, with what it needs of the oplog. It is called on the
-// thread of the stream, which goes on afterwards from what is recorded then.
+// thread of the stream, which goes on afterwards from what is recorded then. It may load the index
+// of the repository anew. After an error (but interrupted and denied) the stream goes on capturing
+// and calls it again later.
 using TakeBase = std::function<Result<void>(const BaseRequest&)>;
 
 // Where the stream is. Plain value.
@@ -57,14 +60,13 @@ struct StreamOptions {
   // Ends, published, as soon as an entry at or after this is captured (a backup catches up so).
   std::optional<oplog::Timestamp> until;
   std::size_t roll_up_count = 64;                     // small companions that become one
-  std::chrono::seconds headroom_min{3600};  // warn when the oplog's window gets shorter than this
+  // Warn when the server's oplog, which is being overwritten, reaches back less than this behind
+  // what is captured.
+  std::chrono::seconds headroom_min{3600};
   dataset::TailOptions tail;
-  // Publications that fail are tried again with growing waits, a warning each, then given up.
-  std::uint32_t publish_attempts_max = 10;
-  std::chrono::milliseconds publish_back_off_first{500};
-  std::chrono::milliseconds publish_back_off_max{60'000};
+  PublishPolicy publish;                 // tries that fail: repeated, a warning each, then given up
   std::uint32_t bases_in_a_row_max = 3;  // that did not help; then history_lost
-  TakeBase take_base;                    // empty: error history_lost where one is needed
+  TakeBase take_base;                    // empty: a note where one is needed
   std::function<void(const StreamStatus&)> on_status;  // after each publication and when idle
   repo::WriterOptions writer;
 };

@@ -46,11 +46,14 @@ Result<TailEvent> OplogTail::next() {
   while (true) {
     TRY(context_.check_stop());
     if (!is_connected_) {
-      auto event = connect();
-      if (!event.has_value()) {
-        TRY(recover_from(std::move(event.error())));
-        continue;
+      const Duration wait = retry_at_ - context_.clock.monotonic();
+      if (wait > options_.wait_max) {
+        TRY(pause(options_.wait_max));
+        return TailEvent(TailAway{why_});
       }
+      TRY(pause(wait));
+      auto event = connect();
+      if (!event.has_value()) return away(std::move(event.error()));
       if (*event) return std::move(**event);
       continue;
     }
@@ -60,10 +63,7 @@ Result<TailEvent> OplogTail::next() {
       return TRY(hand_out(bytes, time));
     }
     auto entry = source_.next(options_.wait_max);
-    if (!entry.has_value()) {
-      TRY(recover_from(std::move(entry.error())));
-      continue;
-    }
+    if (!entry.has_value()) return away(std::move(entry.error()));
     failures_ = 0;
     if (!*entry) return TailEvent(TailIdle{});
     const oplog::OpTime time = TRY(oplog::optime_of(**entry));
@@ -88,8 +88,8 @@ Result<TailEvent> OplogTail::hand_out(ByteView bytes, oplog::OpTime time) {
   return TailEvent(TailEntry{time, last_bytes_});
 }
 
-// Waits before the next try, or gives the error up.
-Result<void> OplogTail::recover_from(Error error) {
+// Decides when to try again, or gives the error up.
+Result<TailEvent> OplogTail::away(Error error) {
   is_connected_ = false;
   if (!passes_by_waiting(error.code)) return fail(std::move(error));
   ++failures_;
@@ -100,17 +100,18 @@ Result<void> OplogTail::recover_from(Error error) {
   why_ = error.message;
   if (failures_ == 1)
     context_.log.note(fmt::format("the oplog can not be read at the moment: {}", error.message));
-  choice_ = failures_ % 2 == 0 ? MemberChoice::another : MemberChoice::any;
+  choice_ = failures_ % 2 == 0 ? MemberChoice::another : choice_;
   const std::uint32_t doublings = std::min(failures_ - 1, std::uint32_t{20});
   const auto span = std::min(options_.back_off_first * (std::int64_t{1} << doublings),
                              options_.back_off_max);
-  return pause(span);
+  retry_at_ = context_.clock.monotonic() + span;
+  return TailEvent(TailAway{why_});
 }
 
-Result<void> OplogTail::pause(std::chrono::milliseconds span) {
+Result<void> OplogTail::pause(Duration span) {
   while (span.count() > 0) {
     TRY(context_.check_stop());
-    const auto nap = std::min(span, nap_max);
+    const Duration nap = std::min<Duration>(span, nap_max);
     context_.clock.sleep_for(nap);
     span -= nap;
   }

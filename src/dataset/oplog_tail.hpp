@@ -54,7 +54,13 @@ struct TailDiverged {
 struct TailReconnected {
   std::string why;
 };
-using TailEvent = std::variant<TailEntry, TailIdle, TailGap, TailDiverged, TailReconnected>;
+// The server can not be read at the moment: what was captured can be made safe meanwhile. The next
+// calls try again.
+struct TailAway {
+  std::string why;
+};
+using TailEvent =
+    std::variant<TailEntry, TailIdle, TailGap, TailDiverged, TailReconnected, TailAway>;
 
 struct TailCounts {
   std::uint64_t entries = 0;
@@ -95,8 +101,8 @@ class OplogTail {
   Result<std::optional<SeenEntry>> common_point(oplog::Timestamp oldest);
   Result<bool> is_on_server(const SeenEntry& entry);
   Result<TailEvent> hand_out(ByteView bytes, oplog::OpTime time);
-  Result<void> recover_from(Error error);
-  Result<void> pause(std::chrono::milliseconds span);
+  Result<TailEvent> away(Error error);
+  Result<void> pause(Duration span);
 
   OplogSource& source_;
   CapturedHistory& history_;
@@ -113,6 +119,7 @@ class OplogTail {
   MemberChoice choice_ = MemberChoice::any;
   std::uint32_t failures_ = 0;            // in a row
   std::uint32_t disorders_ = 0;           // in a row
+  Duration retry_at_{};                   // monotonic
   std::optional<Duration> behind_since_;  // monotonic
   std::string why_;                       // the last connection ended
   TailCounts counts_;

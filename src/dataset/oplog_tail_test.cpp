@@ -69,6 +69,7 @@ std::vector<std::uint32_t> read_entries(OplogTail& tail, TailEvent& other) {
       seconds.push_back(entry->time.ts.seconds);
       continue;
     }
+    if (std::holds_alternative<TailAway>(*event)) continue;
     other = *event;
     return seconds;
   }
@@ -132,8 +133,11 @@ TEST_CASE("A server that stays away is given up after a named number of tries") 
   scene.capture(10, 10);
   scene.oplog.open_failures.assign(1000, ErrorCode::server_unreachable);
   auto tail = scene.tail();
-  const auto event = tail.next();
-  REQUIRE_FALSE(event.has_value());
+  Result<TailEvent> event = tail.next();
+  while (event.has_value()) {
+    CHECK(std::holds_alternative<TailAway>(*event));
+    event = tail.next();
+  }
   CHECK(event.error().code == ErrorCode::server_unreachable);
   CHECK(scene.oplog.open_count == TailOptions{}.failures_max + 1);
 }
