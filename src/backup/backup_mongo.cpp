@@ -186,9 +186,8 @@ class MongoBackup {
     Duration span = std::min<Duration>(first_round, options_.round_time);
     while (true) {
       auto done = copying.run_round(span);
-      const bool is_stopped = !done.has_value() && done.error().code == ErrorCode::interrupted;
       if (done.has_value() && *done) return {};
-      if (!is_stopped) TRY(keep_partial(copying, done.has_value()));
+      TRY(keep_partial(copying, done.has_value()));
       if (!done.has_value()) return fail(std::move(done.error()));
       if (capture_) TRY(capture_->drain());
       span = std::min<Duration>(span * 2, options_.round_time);
@@ -381,12 +380,11 @@ Result<BackupMongoResult> backup_mongo(repo::Repository& repository, mongo::Depl
   TRY(dataset::check_dataset_name(options.dataset));
   auto snapshots = TRY(repository.snapshots());
   TRY(repository.load_index());
-  auto writer = TRY(repo::Writer::make(repository, options.writer));
+  repo::WriterOptions writer_options = options.writer;
+  writer_options.on_stop = repo::OnStop::go_on;  // to note what is stored; the readers do stop
+  auto writer = TRY(repo::Writer::make(repository, writer_options));
   MongoBackup backup(repository, deployment, options, writer, std::move(snapshots));
-  auto result = backup.run();
-  // What was stored is kept for the next run.
-  if (!result.has_value() && result.error().code == ErrorCode::interrupted) TRY(writer.finish());
-  return result;
+  return backup.run();
 }
 
 }  // namespace holdfast::backup

@@ -7,6 +7,7 @@
 
 #include "bson/builder.hpp"
 #include "dataset/mongo_dump.hpp"
+#include "dataset/namespace_uuid.hpp"
 #include "mongo/cursor.hpp"
 #include "oplog/facts.hpp"
 
@@ -126,8 +127,8 @@ class CatalogReader {
       const bool is_there = TRY(read_indexes(collection));
       if (!is_there) return {};
     }
-    if (collection.has_documents && !collection.uuid)
-      collection.uuid = TRY(uuid_by_oplog(collection.ns()));
+    const bool can_have_uuid = collection.has_documents && !connection_.member().set_name.empty();
+    if (can_have_uuid && !collection.uuid) collection.uuid = uuid_of_namespace(collection.ns());
     catalog_.collections.push_back(std::move(collection));
     return {};
   }
@@ -151,30 +152,6 @@ class CatalogReader {
                     fmt::format("{} has more than {} indexes", collection.ns(), indexes_max));
       collection.indexes.push_back(portable_index(bson::Document::trusted(*spec)));
     }
-  }
-
-  Result<std::optional<oplog::Uuid>> uuid_by_oplog(const std::string& ns) {
-    if (connection_.member().set_name.empty()) return std::optional<oplog::Uuid>();
-    mongo::FindRequest request;
-    request.db = "local";
-    request.collection = "oplog.rs";
-    bson::Builder filter;
-    filter.append_text("ns", ns);
-    filter.begin_document("ui");
-    filter.append_bool("$exists", true);
-    filter.end();
-    request.filter = filter.take();
-    bson::Builder newest_first;
-    newest_first.append_int32("$natural", -1);
-    request.sort = newest_first.take();
-    request.limit = 1;
-    auto cursor = TRY(mongo::Cursor::open(connection_, request));
-    const auto entry = TRY(cursor.next());
-    if (!entry) return std::optional<oplog::Uuid>();
-    const auto uuid = bson::Document::trusted(*entry).find("ui");
-    if (!uuid) return std::optional<oplog::Uuid>();
-    const auto parsed = TRY(oplog::Uuid::from_value(*uuid));
-    return std::optional<oplog::Uuid>(parsed);
   }
 
   // The documents of a time series are its buckets; a server that does not show them would give an

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "bson/builder.hpp"
+#include "dataset/namespace_uuid.hpp"
 #include "mongo/cursor.hpp"
 
 namespace holdfast::dataset {
@@ -108,16 +109,19 @@ class LiveOplog final : public OplogSource {
   std::optional<mongo::Connection> connection_;
   std::optional<mongo::Cursor> cursor_;  // on connection_
   oplog::Timestamp from_;
-  Bytes last_;  // handed out last; where a read that did not stay open is taken up again
+  Bytes last_;               // read last; where a read that did not stay open is taken up again
+  bool tells_uuids_ = true;  // false: see namespace_uuid.hpp
+  Bytes adapted_;            // handed out instead of last_ then
   Duration fetched_at_{};
 };
 
 Result<void> check_has_oplog(const mongo::MemberFacts& member) {
   if (member.is_router)
-    return fail(ErrorCode::unsupported,
-                fmt::format("{} is a router of a sharded cluster and has no oplog: name the replica "
-                            "set of each shard instead",
-                            member.address));
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("{} is a router of a sharded cluster and has no oplog: name the replica "
+                    "set of each shard instead",
+                    member.address));
   if (member.set_name.empty())
     return fail(ErrorCode::unsupported,
                 fmt::format("{} is no member of a replica set and has no oplog: make it a replica "
@@ -135,7 +139,9 @@ Result<void> LiveOplog::connect(MemberChoice choice) {
     connection_.reset();
     connection_ = TRY(deployment_.connect_to(options_.read_from));
   }
-  return check_has_oplog(connection_->member());
+  TRY(check_has_oplog(connection_->member()));
+  tells_uuids_ = TRY(dataset::tells_uuids(*connection_));
+  return {};
 }
 
 // The next of the members by address, so that each gets its turn.
@@ -208,7 +214,10 @@ Result<std::optional<ByteView>> LiveOplog::next(std::chrono::milliseconds wait_m
   if (!entry.has_value()) return lost(std::move(entry.error()));
   if (!*entry) return std::optional<ByteView>();
   last_.assign((*entry)->begin(), (*entry)->end());
-  return *entry;
+  if (tells_uuids_) return *entry;
+  adapted_ = last_;
+  set_namespace_uuid(adapted_);
+  return std::optional<ByteView>(adapted_);
 }
 
 // Takes up a read on a server whose cursors do not stay open. Where it was is proved by reading the
@@ -231,7 +240,9 @@ Result<std::optional<Bytes>> LiveOplog::first_of(const mongo::FindRequest& reque
   auto cursor = TRY(mongo::Cursor::open(*connection, request));
   const auto found = TRY(cursor.next());
   if (!found) return std::optional<Bytes>();
-  return std::optional(to_bytes(*found));
+  Bytes entry = to_bytes(*found);
+  if (!tells_uuids_) set_namespace_uuid(entry);
+  return std::optional(std::move(entry));
 }
 
 Result<std::optional<SeenEntry>> LiveOplog::end_of_oplog(std::int32_t direction) {
@@ -291,8 +302,7 @@ Result<OplogFacts> LiveOplog::facts() {
   bson::Builder status_command;
   status_command.append_int32("serverStatus", 1);
   const mongo::Reply status = TRY(connection->run("admin", status_command.finish()));
-  if (status.is_ok &&
-      is_false(find_path(status.body(), "storageEngine", "supportsCommittedReads")))
+  if (status.is_ok && is_false(find_path(status.body(), "storageEngine", "supportsCommittedReads")))
     facts.warnings.emplace_back(
         "this server has no majority reads (enableMajorityReadConcern: false): what is captured "
         "can be rolled back; this is noticed, and the history after it is captured again");
@@ -303,11 +313,13 @@ Result<OplogFacts> LiveOplog::facts() {
   if (!config || config->type != bson::Type::document) return facts;
   if (is_false(config->as_document().find("writeConcernMajorityJournalDefault")))
     facts.warnings.emplace_back(
-        "writeConcernMajorityJournalDefault is false: when a majority of the members crash at once, "
+        "writeConcernMajorityJournalDefault is false: when a majority of the members crash at "
+        "once, "
         "entries that were captured can be rolled back");
   if (has_arbiter(config->as_document()))
     facts.warnings.emplace_back(
-        "the replica set has an arbiter: while a member is down, the majority point may stand still "
+        "the replica set has an arbiter: while a member is down, the majority point may stand "
+        "still "
         "and nothing new is captured");
   return facts;
 }
