@@ -426,7 +426,14 @@ class Commands:
         return encoded(cursorsKilled=killed, cursorsNotFound=missing, cursorsAlive=[],
                        cursorsUnknown=[])
 
+    def _shown_entries(self, raw):
+        """The oplog as documents, for what is not a find."""
+        plan = Plan(raw, b"ts")
+        return OplogCursor(self.cluster.oplog, plan, False, False).next(EVERY_COUNT)
+
     def do_count(self, command):
+        if command.namespace() == OPLOG:
+            return encoded(n=len(self._shown_entries(command.body("query"))))
         collection = self._named(command, b"count")
         plan = Plan(command.body("query"))
         if collection is None or plan.is_everything:
@@ -444,6 +451,8 @@ class Commands:
         if first[0] == b"$collStats":
             documents = [self._coll_stats_row(command, collection)]
             stages = stages[1:]
+        elif command.namespace() == OPLOG:
+            documents = self._shown_entries(first[2] if first[0] == b"$match" else rb.EMPTY)
         else:
             plan = Plan(first[2] if first[0] == b"$match" else rb.EMPTY)
             stages = stages[1:] if first[0] == b"$match" else stages

@@ -11,6 +11,10 @@ CODE_NAMES = {
 }
 
 
+# The member is on its way to another state: the same command may work elsewhere, or later.
+RETRYABLE_CODES = {91, 189, 10107, 11602}
+
+
 class ServerError(Exception):
     """What a command answers instead of ok: 1."""
 

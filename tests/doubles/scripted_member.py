@@ -27,7 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import raw_bson as rb  # noqa: E402
 from member_cluster import Cluster  # noqa: E402
 from member_commands import Command, Commands  # noqa: E402
-from member_errors import ServerError  # noqa: E402
+from member_errors import RETRYABLE_CODES, ServerError  # noqa: E402
 
 HEADER = struct.Struct("<iiii")
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
@@ -89,7 +89,8 @@ class Connection:
             return rb.document(
                 rb.element(b"ok", rb.double(0.0)), rb.element(b"errmsg", rb.text(error.message)),
                 rb.element(b"code", rb.int32(error.code)),
-                rb.element(b"codeName", rb.text(error.name)), self._times(command))
+                rb.element(b"codeName", rb.text(error.name)), labels(error, command),
+                self._times(command))
 
     def _times(self, command):
         """operationTime and $clusterTime, as members of a set add them."""
@@ -121,6 +122,13 @@ class Connection:
                 raise ConnectionResetError
         self.writer.write(message)
         await self.writer.drain()
+
+
+def labels(error, command):
+    """Says that a write with a transaction number may be sent again, as servers since 4.4 do."""
+    if error.code not in RETRYABLE_CODES or b"txnNumber" not in command.shape:
+        return b""
+    return rb.element(b"errorLabels", rb.encode(["RetryableWriteError"]))
 
 
 def parse_message(body):
