@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <set>
 
 #include "recover/restore_parts.hpp"
 
@@ -46,8 +46,8 @@ class MongoRestore {
     InsertPool pool(target_, context_, options_.connections);
     RestoreWriter writer(setup(pool));
     TRY(write(writer));
+    TRY(complete(writer, pool));
     result_.document_count = pool.inserted_count();
-    TRY(complete(writer));
     for (WrittenCollection& each : writer.collections())
       result_.collections.push_back(std::move(each.result));
     result_.problems = std::move(notes_.problems);
@@ -78,11 +78,13 @@ class MongoRestore {
   }
 
   // Documents are there: all that is built on them. What deletes documents comes last.
-  Result<void> complete(RestoreWriter& writer) {
+  Result<void> complete(RestoreWriter& writer, InsertPool& pool) {
     auto& collections = writer.collections();
     TRY(build_all_indexes(collections, target_, context_, options_, notes_));
     result_.index_time = watch_.lap();
-    TRY(read_back(collections, target_, context_, options_.connections, notes_));
+    TRY(read_back(collections, target_, context_, options_.connections));
+    TRY(fill_gaps(collections, pool));
+    note_differences(collections, notes_);
     result_.compare_time = watch_.lap();
     // What differs stays beside the old collection, and can be looked at.
     if (options_.in_place == InPlace::yes && !notes_.problems.empty()) return {};
@@ -93,6 +95,35 @@ class MongoRestore {
     if (options_.users == UsersAndRoles::merge)
       TRY(merge_users(writer.users(), writer.roles(), link_, notes_));
     return note_options(collections, link_, notes_);
+  }
+
+  // A server may lose what it had confirmed, when it crashes or a member is elected that did not
+  // have it. What differs is written once more: documents that are there are skipped.
+  Result<void> fill_gaps(std::vector<WrittenCollection>& collections, InsertPool& pool) {
+    std::set<std::string, std::less<>> differing;
+    for (const WrittenCollection& each : collections) {
+      if (each.result.is_equal()) continue;
+      differing.insert(each.result.ns);
+      TRY(marker_.save(each.target.ns(), {}));
+    }
+    if (differing.empty()) return {};
+    context_.log.warn(fmt::format("{} collections are not what was written: what they lack is "
+                                  "written again",
+                                  differing.size()));
+    RestoreWriter again(setup(pool));
+    TRY(moment_.push(again, [&](std::string_view ns) { return differing.contains(ns); }));
+    TRY(again.finish());
+    auto& repeated = again.collections();
+    TRY(read_back(repeated, target_, context_, options_.connections));
+    for (WrittenCollection& each : collections) {
+      for (const WrittenCollection& now : repeated) {
+        if (now.target == each.target) {
+          each.result.target_count = now.result.target_count;
+          each.result.target_digest = now.result.target_digest;
+        }
+      }
+    }
+    return {};
   }
 
   Result<void> place(WrittenCollection& collection) {

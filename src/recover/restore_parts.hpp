@@ -15,9 +15,11 @@ Result<void> build_all_indexes(std::vector<WrittenCollection>& collections,
                                mongo::Deployment& target, Context& context,
                                const RestoreMongoOptions& options, TargetNotes& notes);
 
-// Reads every collection back, several at a time: count and digest. A difference is a problem.
+// Reads every collection back, several at a time: count and digest into its result.
 Result<void> read_back(std::vector<WrittenCollection>& collections, mongo::Deployment& target,
-                       Context& context, unsigned connections, TargetNotes& notes);
+                       Context& context, unsigned connections);
+// A difference is a problem.
+void note_differences(const std::vector<WrittenCollection>& collections, TargetNotes& notes);
 
 // Users and roles as documents of admin.system.users and .roles, merged by the server itself.
 Result<void> merge_users(const std::vector<Bytes>& users, const std::vector<Bytes>& roles,

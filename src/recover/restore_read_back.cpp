@@ -37,6 +37,11 @@ class SharedNotes {
 };
 
 Result<void> read_one(mongo::Deployment& target, Context& context, WrittenCollection& collection) {
+  if (collection.was_placed) {
+    collection.result.target_count = collection.result.count;
+    collection.result.target_digest = collection.result.digest;
+    return {};
+  }
   auto connection = TRY(target.connect_to(mongo::ReadFrom::primary));
   mongo::FindRequest request;
   request.db = collection.written.db;
@@ -58,7 +63,7 @@ Result<void> read_one(mongo::Deployment& target, Context& context, WrittenCollec
 }  // namespace
 
 Result<void> read_back(std::vector<WrittenCollection>& collections, mongo::Deployment& target,
-                       Context& context, unsigned connections, TargetNotes& notes) {
+                       Context& context, unsigned connections) {
   Turn turn(collections.size());
   TaskGroup readers;
   for (unsigned number = 0; number < connections; ++number) {
@@ -71,7 +76,10 @@ Result<void> read_back(std::vector<WrittenCollection>& collections, mongo::Deplo
       return {};
     });
   }
-  TRY(readers.wait());
+  return readers.wait();
+}
+
+void note_differences(const std::vector<WrittenCollection>& collections, TargetNotes& notes) {
   for (const WrittenCollection& collection : collections) {
     const RestoredCollection& result = collection.result;
     if (result.is_equal()) continue;
@@ -81,7 +89,6 @@ Result<void> read_back(std::vector<WrittenCollection>& collections, mongo::Deplo
                     collection.written.ns(), result.count, result.digest.hex().substr(0, 16),
                     result.target_count, result.target_digest.hex().substr(0, 16)));
   }
-  return {};
 }
 
 Result<void> build_all_indexes(std::vector<WrittenCollection>& collections,

@@ -58,7 +58,8 @@ Result<void> RestoreWriter::begin_documents(const MomentCollection& collection) 
   taken_ = mark == nullptr ? TakenIds::refuse : TakenIds::accept;
   mark_ = mark == nullptr ? CollectionMark{} : *mark;
   is_capped_ = collection.is_capped;
-  if (mark != nullptr && mark->state == RestoreState::placed) written.written = target;
+  written.was_placed = mark != nullptr && mark->state == RestoreState::placed;
+  if (written.was_placed) written.written = target;
   if (mark == nullptr || mark->state == RestoreState::writing) TRY(make_room(collection, written));
   collections_.push_back(std::move(written));
   return {};

@@ -19,6 +19,8 @@ struct WrittenCollection {
   dataset::MongoCollection facts;
   NamespaceName target;
   NamespaceName written;  // where its documents are now; in place: another name than `target`
+  // Compared and renamed by an earlier run: it is in use, and not compared again.
+  bool was_placed = false;
 };
 
 struct WrittenView {
