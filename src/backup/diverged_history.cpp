@@ -59,14 +59,12 @@ class PuttingAside {
   }
 
   Result<void> replace_companions() {
-    TRY(publisher_.publish(dataset::diverged_tag,
-                           [this](SegmentSnapshot& to, repo::Writer& writer) {
-                             return fill_false(to, writer);
-                           }));
-    TRY(publisher_.publish(dataset::segments_tag,
-                           [this](SegmentSnapshot& to, repo::Writer& writer) {
-                             return fill_true(to, writer);
-                           }));
+    TRY(publisher_.publish(
+        dataset::diverged_tag,
+        [this](SegmentSnapshot& to, repo::Writer& writer) { return fill_false(to, writer); }));
+    TRY(publisher_.publish(
+        dataset::segments_tag,
+        [this](SegmentSnapshot& to, repo::Writer& writer) { return fill_true(to, writer); }));
     std::stable_sort(affected_.begin(), affected_.end(), [](const auto& left, const auto& right) {
       return left.segments.back().last.ts > right.segments.back().last.ts;
     });

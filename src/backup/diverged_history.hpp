@@ -15,7 +15,8 @@ struct DivergedCounts {
   std::size_t bases = 0;
 };
 
-// Everything that is recorded from `false_from` on is false. The chain is reloaded before and after.
+// Everything that is recorded from `false_from` on is false. The chain is reloaded before and
+// after.
 Result<DivergedCounts> put_aside(StreamChain& chain, StreamPublisher& publisher,
                                  oplog::Timestamp false_from);
 

@@ -26,8 +26,7 @@ bool is_small(const Companion& companion) {
 std::vector<Companion> superseded(const StreamChain& chain) {
   std::vector<dataset::StoredSegment> all;
   for (const Companion& companion : chain.companions())
-    for (const auto& facts : companion.segments)
-      all.push_back({facts, companion.stored.id.hex()});
+    for (const auto& facts : companion.segments) all.push_back({facts, companion.stored.id.hex()});
   std::set<std::string> needed;
   for (const auto& stored : dataset::without_covered(dataset::sort_segments(std::move(all))))
     needed.insert(stored.snapshot);
@@ -90,8 +89,8 @@ class Merge {
     TRY(dataset::scan_behind(bytes_, {}, scan));
     oplog::SegmentFacts merged = scan.finish();
     merged.oldest_open = parts_.back().oldest_open;
-    const bool fits = merged.first == parts_.front().first &&
-                      merged.last_entry == parts_.back().last_entry;
+    const bool fits =
+        merged.first == parts_.front().first && merged.last_entry == parts_.back().last_entry;
     if (!fits)
       return fail(ErrorCode::corrupt, fmt::format("segments from {} on do not fit together",
                                                   oplog::to_text(merged.first.ts)));

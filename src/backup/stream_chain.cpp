@@ -94,19 +94,16 @@ bool StreamChain::serves_a_base() const {
   std::vector<oplog::BaseWindow> windows;
   for (const TimedBase& base : bases_) windows.push_back(base.window);
   const auto recoverable = timeline->recoverable(windows);
-  return std::any_of(recoverable.begin(), recoverable.end(), [](const auto& window) {
-    return window.chain != oplog::Recoverable::npos;
-  });
+  return std::any_of(recoverable.begin(), recoverable.end(),
+                     [](const auto& window) { return window.chain != oplog::Recoverable::npos; });
 }
 
 std::optional<oplog::Timestamp> StreamChain::start_of_newest_base() const {
-  const auto newest =
-      std::max_element(bases_.begin(), bases_.end(), [](const auto& left, const auto& right) {
-        return left.window.last < right.window.last;
-      });
+  const auto newest = std::max_element(
+      bases_.begin(), bases_.end(),
+      [](const auto& left, const auto& right) { return left.window.last < right.window.last; });
   if (newest == bases_.end()) return std::nullopt;
-  return newest->window.kind == oplog::BaseKind::fuzzy ? newest->window.first
-                                                       : newest->window.last;
+  return newest->window.kind == oplog::BaseKind::fuzzy ? newest->window.first : newest->window.last;
 }
 
 void StreamChain::add(Companion companion) {
@@ -120,8 +117,8 @@ void StreamChain::add(Companion companion) {
 Result<const Companion*> StreamChain::companion_with(const oplog::SegmentFacts& facts) const {
   for (const Companion& companion : companions_) {
     const auto& segments = companion.segments;
-    const bool is_outside = segments.back().last.ts < facts.first.ts ||
-                            facts.last.ts < segments.front().first.ts;
+    const bool is_outside =
+        segments.back().last.ts < facts.first.ts || facts.last.ts < segments.front().first.ts;
     if (!is_outside && std::find(segments.begin(), segments.end(), facts) != segments.end())
       return &companion;
   }

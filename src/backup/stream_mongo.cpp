@@ -28,7 +28,8 @@ oplog::Timestamp next_after(oplog::Timestamp ts) {
 
 dataset::TailOptions tail_options(const StreamOptions& options) {
   dataset::TailOptions tail = options.tail;
-  tail.wait_max = std::clamp(options.segment_age_max / 4, wait_min, std::max(tail.wait_max, wait_min));
+  tail.wait_max =
+      std::clamp(options.segment_age_max / 4, wait_min, std::max(tail.wait_max, wait_min));
   return tail;
 }
 
@@ -71,6 +72,7 @@ class MongoStream {
   Result<void> tell_facts();
   Result<void> begin();
   Result<void> begin_new_chain(BaseRequest request);
+  void begin_chain_at(oplog::Timestamp start);
   void go_on_behind_chain(oplog::SegmentScan scan);
   Result<void> follow();
   Result<void> take_in(const dataset::TailEntry& entry);
@@ -145,7 +147,7 @@ Result<void> MongoStream::begin() {
   }
   const auto start = chain_.start_of_newest_base();
   if (!start) return begin_new_chain({});
-  tail_.emplace(source_, chain_, context_, *start, tail_options(options_));
+  begin_chain_at(*start);
   return {};
 }
 
@@ -158,14 +160,18 @@ Result<void> MongoStream::begin_new_chain(BaseRequest request) {
     return {};
   };
   TRY(publisher_.insist("finding where a new chain begins", ask));
-  if (tail_) reconnects_before_ += tail_->counts().reconnects;
-  tail_.emplace(source_, chain_, context_, *start, tail_options(options_));
-  scan_ = oplog::SegmentScan();
-  pending_.clear();
+  begin_chain_at(*start);
   if (!request.lost_after.is_null()) request.lost_until = *start;
   base_wanted_ = request;
   base_due_at_ = now();
   return {};
+}
+
+void MongoStream::begin_chain_at(oplog::Timestamp start) {
+  if (tail_) reconnects_before_ += tail_->counts().reconnects;
+  tail_.emplace(source_, chain_, context_, start, tail_options(options_));
+  scan_ = oplog::SegmentScan();
+  pending_.clear();
 }
 
 void MongoStream::go_on_behind_chain(oplog::SegmentScan scan) {
@@ -223,9 +229,9 @@ Result<void> MongoStream::take_in(const dataset::TailIdle&) {
 }
 
 Result<void> MongoStream::take_in(const dataset::TailReconnected& reconnected) {
-  context_.log.note(fmt::format("following the oplog again, nothing was missed{}{}",
-                                reconnected.why.empty() ? "" : "; it was lost because: ",
-                                reconnected.why));
+  context_.log.note(
+      fmt::format("following the oplog again, nothing was missed{}{}",
+                  reconnected.why.empty() ? "" : "; it was lost because: ", reconnected.why));
   if (const auto facts = source_.facts(); facts.has_value()) status_.member = facts->member;
   return {};
 }
@@ -235,29 +241,40 @@ Result<void> MongoStream::take_in(const dataset::TailGap& gap) {
   ++status_.gap_count;
   if (gap.is_rolled_back) {
     const auto aside = TRY(put_aside(chain_, publisher_, gap.to));
-    remember(fmt::format(
-        "history was rolled back at an unknown moment before {}: what was recorded from then on ({} "
-        "segments, {} bases) is put aside, and moments shortly before it may be wrong",
-        oplog::to_text(gap.to), aside.segments, aside.bases));
+    remember(
+        fmt::format("history was rolled back at an unknown moment before {}: what was recorded "
+                    "from then on ({} "
+                    "segments, {} bases) is put aside, and moments shortly before it may be wrong",
+                    oplog::to_text(gap.to), aside.segments, aside.bases));
   }
   oplog::OpTime last = gap.last;
+  const auto base_start = chain_.start_of_newest_base();
   if (last.is_null()) {
-    last.ts = chain_.start_of_newest_base().value_or(oplog::Timestamp{});
+    last.ts = base_start.value_or(oplog::Timestamp{});
     context_.clock.sleep_for(wait_after_false_start);
   }
-  TRY(begin_new_chain({BaseReason::gap, last, gap.to}));
-  remember(fmt::format("history between {} and {} is lost: the server's oplog was overwritten before "
-                       "it was read; a new base is needed",
-                       oplog::to_text(last.ts), oplog::to_text(base_wanted_->lost_until)));
+  if (base_start && *base_start > last.ts && *base_start >= gap.to) {
+    begin_chain_at(*base_start);
+    base_wanted_.reset();
+    is_base_unproven_ = true;
+  } else {
+    TRY(begin_new_chain({BaseReason::gap, last, gap.to}));
+  }
+  remember(
+      fmt::format("history between {} and {} is lost: the server's oplog was overwritten before "
+                  "it was read",
+                  oplog::to_text(last.ts),
+                  oplog::to_text(base_wanted_ ? base_wanted_->lost_until : *base_start)));
   return {};
 }
 
 Result<void> MongoStream::take_in(const dataset::TailDiverged& diverged) {
   ++status_.divergence_count;
   const oplog::Timestamp common = diverged.common.time.ts;
-  remember(fmt::format("the history recorded after {} up to {} was rolled back by the replica set: "
-                       "it is put aside, and the true history is recorded from there on",
-                       oplog::to_text(common), oplog::to_text(diverged.until.ts)));
+  remember(
+      fmt::format("the history recorded after {} up to {} was rolled back by the replica set: "
+                  "it is put aside, and the true history is recorded from there on",
+                  oplog::to_text(common), oplog::to_text(diverged.until.ts)));
   const auto recorded = chain_.last();
   const bool is_recorded_false = recorded && recorded->time.ts > common;
   if (is_recorded_false) {
@@ -329,8 +346,7 @@ void MongoStream::judge_newest_base() {
 void MongoStream::note_publication() {
   ++status_.publication_count;
   ++publications_since_roll_up_;
-  status_.exposure =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now() - pending_since_);
+  status_.exposure = std::chrono::duration_cast<std::chrono::milliseconds>(now() - pending_since_);
   status_.exposure_max = std::max(status_.exposure_max, status_.exposure);
   tell_status();
 }
@@ -380,7 +396,8 @@ Result<void> MongoStream::take_base() {
   return {};
 }
 
-// The base has recorded what it needs of the oplog; the stream goes on behind that.
+// The base has recorded what it needs of the oplog, and the stream goes on behind that; or it needs
+// nothing that the stream does not read anyway.
 Result<void> MongoStream::go_on_behind_base() {
   ++status_.base_count;
   base_failures_ = 0;
@@ -389,13 +406,10 @@ Result<void> MongoStream::go_on_behind_base() {
   const auto captured = tail_->last();
   TRY(chain_.reload());
   const auto last = chain_.last();
-  if (!last) {
-    const auto start = chain_.start_of_newest_base();
-    if (start && !captured) tail_.emplace(source_, chain_, context_, *start, tail_options(options_));
-    return {};
-  }
+  const auto start = chain_.start_of_newest_base();
+  const bool has_recorded = last && start && last->time.ts >= *start;
+  if (!has_recorded || captured == last) return {};
   status_.recorded = last->time;
-  if (captured == last) return {};
   auto scan = TRY(chain_.scan_at_end());
   go_on_behind_chain(std::move(scan));
   return {};

@@ -24,19 +24,19 @@ struct BaseRequest {
   oplog::OpTime lost_after;     // last entry before a gap; null: nothing is lost
   oplog::Timestamp lost_until;  // where the new chain begins; moments from the new base on exist
 };
-// Takes a base of the dataset and publishes it, with what it needs of the oplog. It is called on the
-// thread of the stream, which goes on afterwards from what is recorded then. It may load the index
-// of the repository anew. After an error (but interrupted and denied) the stream goes on capturing
-// and calls it again later.
+// Takes a base of the dataset and publishes it, with what it needs of the oplog. It is called on
+// the thread of the stream, which goes on afterwards from what is recorded then. It may load the
+// index of the repository anew. After an error (but interrupted and denied) the stream goes on
+// capturing and calls it again later.
 using TakeBase = std::function<Result<void>(const BaseRequest&)>;
 
 // Where the stream is. Plain value.
 struct StreamStatus {
-  std::optional<oplog::OpTime> recorded;      // newest entry that is published
-  std::optional<oplog::OpTime> captured;      // newest entry that was read
+  std::optional<oplog::OpTime> recorded;  // newest entry that is published
+  std::optional<oplog::OpTime> captured;  // newest entry that was read
   std::optional<oplog::Timestamp> server_newest;
   std::optional<oplog::Timestamp> server_oldest;
-  std::string member;                         // "host:port"
+  std::string member;  // "host:port"
   std::uint64_t entry_count = 0;
   std::uint64_t byte_count = 0;
   std::uint64_t publication_count = 0;
@@ -44,9 +44,9 @@ struct StreamStatus {
   std::uint64_t reconnect_count = 0;
   std::uint64_t gap_count = 0;
   std::uint64_t divergence_count = 0;
-  std::uint64_t base_count = 0;               // taken because of this stream
+  std::uint64_t base_count = 0;  // taken because of this stream
   // From when an entry was read until its segment was published: the achieved recovery point.
-  std::chrono::milliseconds exposure{};       // of the last publication
+  std::chrono::milliseconds exposure{};  // of the last publication
   std::chrono::milliseconds exposure_max{};
 };
 
@@ -54,12 +54,12 @@ struct StreamOptions {
   std::string dataset;
   catalog::SnapshotAuthor author;
   std::vector<std::string> tags;
-  std::chrono::milliseconds segment_age_max{10'000};  // a segment is published at this age
+  std::chrono::milliseconds segment_age_max{10'000};     // a segment is published at this age
   std::size_t segment_bytes_max = std::size_t{8} << 20;  // or at this size; at most 8 MiB
-  std::optional<std::chrono::seconds> for_seconds;    // nothing: until context.stop
+  std::optional<std::chrono::seconds> for_seconds;       // nothing: until context.stop
   // Ends, published, as soon as an entry at or after this is captured (a backup catches up so).
   std::optional<oplog::Timestamp> until;
-  std::size_t roll_up_count = 64;                     // small companions that become one
+  std::size_t roll_up_count = 64;  // small companions that become one
   // Warn when the server's oplog, which is being overwritten, reaches back less than this behind
   // what is captured.
   std::chrono::seconds headroom_min{3600};

@@ -36,8 +36,7 @@ Result<std::optional<Companion>> StreamPublisher::try_publish(std::string_view k
   return std::optional(Companion{{*id, snapshot.snapshot()}, snapshot.segments()});
 }
 
-Result<std::optional<Companion>> StreamPublisher::publish(std::string_view kind,
-                                                          const Fill& fill) {
+Result<std::optional<Companion>> StreamPublisher::publish(std::string_view kind, const Fill& fill) {
   std::optional<Companion> published;
   const auto work = [&]() -> Result<void> {
     published = TRY(try_publish(kind, fill));

@@ -12,9 +12,9 @@ std::chrono::seconds between(oplog::Timestamp from, oplog::Timestamp to) {
 
 // The moments of the chain that reaches furthest, from the oldest base that it serves on.
 std::optional<oplog::Recoverable> newest_window(const std::vector<oplog::Recoverable>& windows) {
-  const auto newest = std::max_element(
-      windows.begin(), windows.end(),
-      [](const auto& left, const auto& right) { return left.to < right.to; });
+  const auto newest =
+      std::max_element(windows.begin(), windows.end(),
+                       [](const auto& left, const auto& right) { return left.to < right.to; });
   if (newest == windows.end()) return std::nullopt;
   oplog::Recoverable window = *newest;
   if (window.chain == oplog::Recoverable::npos) return window;

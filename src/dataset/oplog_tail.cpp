@@ -102,8 +102,8 @@ Result<TailEvent> OplogTail::away(Error error) {
     context_.log.note(fmt::format("the oplog can not be read at the moment: {}", error.message));
   choice_ = failures_ % 2 == 0 ? MemberChoice::another : choice_;
   const std::uint32_t doublings = std::min(failures_ - 1, std::uint32_t{20});
-  const auto span = std::min(options_.back_off_first * (std::int64_t{1} << doublings),
-                             options_.back_off_max);
+  const auto span =
+      std::min(options_.back_off_first * (std::int64_t{1} << doublings), options_.back_off_max);
   retry_at_ = context_.clock.monotonic() + span;
   return TailEvent(TailAway{why_});
 }
@@ -150,8 +150,8 @@ Result<std::optional<TailEvent>> OplogTail::begin_at_start(const std::optional<S
   return std::optional<TailEvent>();
 }
 
-Result<std::optional<TailEvent>> OplogTail::continue_behind(
-    const SeenEntry& last, const std::optional<SeenEntry>& first) {
+Result<std::optional<TailEvent>> OplogTail::continue_behind(const SeenEntry& last,
+                                                            const std::optional<SeenEntry>& first) {
   if (!first) return judge_nothing(last);
   if (*first == last) return connected(last);
   const auto oldest = TRY(source_.oldest());

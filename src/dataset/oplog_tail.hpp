@@ -21,11 +21,11 @@ class CapturedHistory {
 };
 
 struct TailOptions {
-  std::chrono::milliseconds wait_max{1000};         // until `idle` is told
-  std::chrono::milliseconds back_off_first{200};    // doubles with every failure in a row
+  std::chrono::milliseconds wait_max{1000};       // until `idle` is told
+  std::chrono::milliseconds back_off_first{200};  // doubles with every failure in a row
   std::chrono::milliseconds back_off_max{10'000};
-  std::uint32_t failures_max = 120;                 // in a row: about 20 minutes; then the error
-  std::chrono::seconds behind_max{120};             // waiting for a member that is behind us
+  std::uint32_t failures_max = 120;      // in a row: about 20 minutes; then the error
+  std::chrono::seconds behind_max{120};  // waiting for a member that is behind us
 };
 
 // The next entry; its bytes are valid until the next call.
@@ -89,7 +89,6 @@ class OplogTail {
   oplog::Timestamp oldest_seen() const { return oldest_; }  // on the server, at the last connect
 
  private:
-
   Result<std::optional<TailEvent>> connect();
   Result<std::optional<TailEvent>> begin_at_start(const std::optional<SeenEntry>& first);
   Result<std::optional<TailEvent>> continue_behind(const SeenEntry& last,

@@ -255,7 +255,8 @@ TEST_CASE("A member that is behind us is left for another one") {
   CHECK(read_entries(tail, event) == Seconds{16, 17});
 }
 
-TEST_CASE("A member that is behind us in our own term is waited for, and never taken for a rollback") {
+TEST_CASE(
+    "A member that is behind us in our own term is waited for, and never taken for a rollback") {
   Scene scene;
   scene.capture(10, 15);
   scene.serve(10, 14);
