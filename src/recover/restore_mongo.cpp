@@ -107,9 +107,10 @@ class MongoRestore {
       TRY(marker_.save(each.target.ns(), {}));
     }
     if (differing.empty()) return {};
-    context_.log.warn(fmt::format("{} collections are not what was written: what they lack is "
-                                  "written again",
-                                  differing.size()));
+    context_.log.warn(
+        fmt::format("{} collections are not what was written: what they lack is "
+                    "written again",
+                    differing.size()));
     RestoreWriter again(setup(pool));
     TRY(moment_.push(again, [&](std::string_view ns) { return differing.contains(ns); }));
     TRY(again.finish());
@@ -136,8 +137,11 @@ class MongoRestore {
   }
 
   Result<void> let_expire(WrittenCollection& collection) {
-    collection.result.index_count += TRY(catalog_.build_indexes(
-        collection.target, collection.facts.indexes, TargetCatalog::Which::with_expiry));
+    // Not renamed: it is nobody's collection yet.
+    if (collection.written != collection.target) return {};
+    const auto built = TRY(catalog_.build_indexes(collection.target, collection.facts.indexes,
+                                                  TargetCatalog::Which::with_expiry));
+    collection.result.index_count += built;
     const std::string_view time_series = time_series_of(collection.facts.name);
     const NamespaceName name = time_series.empty()
                                    ? collection.target

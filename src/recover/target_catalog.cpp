@@ -195,8 +195,7 @@ Result<TargetCatalog::Attempt> TargetCatalog::rename(const NamespaceName& from,
   command.append_text("to", to.ns());
   if (over == Over::what_is_there) command.append_bool("dropTarget", true);
   append_majority(command);
-  return attempt("admin", command.finish(),
-                 fmt::format("renaming {} to {}", from.ns(), to.ns()));
+  return attempt("admin", command.finish(), fmt::format("renaming {} to {}", from.ns(), to.ns()));
 }
 
 // Where the server can not drop and rename at once, the old one is moved aside first: it is never

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "bson/ext_json.hpp"
 #include "recover/guarded_writes.hpp"
 #include "recover/insert_pool.hpp"
 #include "recover/lost_documents.hpp"
@@ -60,9 +61,15 @@ class MissingInsert {
       }
     }
     ++result_.not_written;
-    keep_refusal(result_,
-                 failure.is_duplicate_id ? "exists again: " + failure.message : failure.message);
+    keep_refusal(result_, fmt::format("{}: {}", describe_id(failure.index),
+                                      failure.is_duplicate_id ? "exists again" : failure.message));
     return {};
+  }
+
+  std::string describe_id(std::size_t index) const {
+    if (index >= documents_.size()) return "a document";
+    const auto id = bson::Document::trusted(documents_[index]).find("_id");
+    return id ? bson::to_ext_json(*id, bson::JsonForm::relaxed) : std::string("a document");
   }
 
   PrimaryLink& link_;
