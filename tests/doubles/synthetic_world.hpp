@@ -50,6 +50,12 @@ class SyntheticWorld {
     options.time = clock().now();
     return backup::synthetic_full(repository, options);
   }
+  // Also where opening the repository fails.
+  Result<backup::SyntheticResult> try_synthetic_from_open() {
+    auto repository = TRY(repo::Repository::open(memory.context, memory.store, memory.password));
+    options.time = clock().now();
+    return backup::synthetic_full(repository, options);
+  }
   backup::SyntheticResult synthetic() {
     auto result = try_synthetic();
     REQUIRE_MESSAGE(result.has_value(), MemoryRepository::describe_failure(result));
