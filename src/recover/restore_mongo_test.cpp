@@ -1,0 +1,57 @@
+#include "recover/restore_mongo.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace holdfast;
+using namespace holdfast::recover;
+
+namespace {
+
+RestoreMongoOptions options(InPlace in_place = InPlace::no, std::string confirm = "") {
+  RestoreMongoOptions made;
+  made.moment.dataset = "shop";
+  made.in_place = in_place;
+  made.confirm = std::move(confirm);
+  return made;
+}
+
+RestoreMongoPlan occupied_plan() {
+  RestoreMongoPlan plan;
+  plan.target = "mongodb://h/";
+  plan.occupied = {{"shop.a", 5}, {"shop.b", 1}};
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("An empty target needs no permission") {
+  CHECK(require_allowed({}, options()).has_value());
+}
+
+TEST_CASE("A target that holds wanted namespaces is refused and they are named") {
+  const auto refused = require_allowed(occupied_plan(), options());
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == ErrorCode::refused);
+  CHECK(refused.error().message.find("shop.a has 5 documents, and 1 more namespaces") !=
+        std::string::npos);
+}
+
+TEST_CASE("In place needs the name of the dataset, whatever is there") {
+  for (const auto* confirm : {"", "Shop", "shop "}) {
+    CHECK_FALSE(require_allowed(occupied_plan(), options(InPlace::yes, confirm)).has_value());
+    CHECK_FALSE(require_allowed({}, options(InPlace::yes, confirm)).has_value());
+  }
+  CHECK(require_allowed(occupied_plan(), options(InPlace::yes, "shop")).has_value());
+}
+
+TEST_CASE("A restored collection is equal by count and digest together") {
+  RestoredCollection collection;
+  CHECK(collection.is_equal());
+  collection.count = 1;
+  CHECK_FALSE(collection.is_equal());
+  collection.target_count = 1;
+  CHECK(collection.is_equal());
+  const std::array<std::uint8_t, 32> one{1};
+  collection.digest = bson::Digest256::from_bytes(one);
+  CHECK_FALSE(collection.is_equal());
+}
