@@ -1,0 +1,227 @@
+"""What goes wrong with a live server: one clear error with its status, and the next run goes on."""
+
+import os
+import subprocess
+import time
+
+import bson
+import judge
+import live
+import pytest
+import servers
+
+pytestmark = pytest.mark.slow
+
+USAGE, FAILED, REFUSED, UNREACHABLE, DENIED, STORE_FULL = 2, 1, 14, 15, 16, 13
+SECRET = "hunter2-never-shown"
+
+
+def assert_one_error(finished):
+    """One line says what is wrong; nothing of an exception or a crash."""
+    errors = [line for line in finished.stderr.splitlines() if line.startswith("holdfast: ")]
+    assert len(errors) >= 1, finished.stderr
+    assert SECRET not in finished.stderr + finished.stdout
+    assert "terminate called" not in finished.stderr
+
+
+def fill(server, count=3000):
+    judge.insert_raw(server.client().shop.orders, judge.documents_of_every_kind(count))
+    return judge.judge_server(server.client())
+
+
+@pytest.fixture
+def filled(start_server):
+    server = start_server("scripted")
+    fill(server)
+    return server
+
+
+@pytest.mark.parametrize("verb", ["backup", "stream"])
+@pytest.mark.parametrize("uri", [
+    f"mongodb://bk:{SECRET}@host:notaport/", f"mongodb://bk:{SECRET}@/?replicaSet",
+    f"mongodb://bk:{SECRET}@[::1/"])
+def test_a_wrong_uri_is_refused_without_showing_its_password(verb, uri, repository):
+    finished = repository.run(verb, "--dataset", "shop", uri, status=USAGE)
+    assert_one_error(finished)
+
+
+@pytest.mark.parametrize("verb", ["backup", "stream"])
+def test_a_server_that_is_not_there_is_named(verb, repository):
+    port = servers.free_ports(1)[0]
+    uri = f"mongodb://bk:{SECRET}@127.0.0.1:{port}/?serverSelectionTimeoutMS=1000"
+    finished = repository.run(verb, "--dataset", "shop", uri, status=UNREACHABLE)
+    assert f"127.0.0.1:{port}" in finished.stderr
+    assert_one_error(finished)
+
+
+def test_a_missing_grant_is_named_before_anything_is_done(filled, repository):
+    filled.user("bk@admin", [{"resource": {"db": "shop", "collection": ""},
+                              "actions": ["find", "listCollections", "listIndexes"]}])
+    finished = repository.run("stream", "--dataset", "shop", filled.uri, status=DENIED)
+    assert "local" in finished.stderr and "find" in finished.stderr
+    assert_one_error(finished)
+    assert live.points(repository) is None
+
+
+def test_plan_check_names_what_a_user_lacks(filled, repository):
+    filled.user("bk@admin", [{"resource": {"db": "shop", "collection": ""}, "actions": ["find"]}])
+    finished = repository.run("plan", "check", filled.uri, "--json", status=None)
+    assert finished.status in (0, DENIED)
+    assert "listDatabases" in finished.stdout + finished.stderr
+
+
+def test_a_lone_server_has_no_stream(start_server, repository):
+    server = start_server("scripted", arguments=["--set", ""])
+    uri = f"mongodb://127.0.0.1:{server.port}/"
+    finished = repository.run("stream", "--dataset", "shop", uri, status=None)
+    assert finished.status != 0
+    assert "replica set" in finished.stderr
+    assert_one_error(finished)
+
+
+def test_an_unknown_command_in_the_oplog_is_refused_from_there_on(filled, repository, tmp_path):
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    stream = live.Stream(repository, filled.uri)
+    orders = filled.client().shop.orders
+    orders.insert_one({"_id": "before"})
+    before = filled.position()
+    expected = judge.judge_collection(orders)
+    unknown = filled.log_entry({"op": "c", "ns": "shop.$cmd", "o": {"turnAround": "orders"}})
+    orders.insert_one({"_id": "after"})
+    stream.wait_until(before)
+    time.sleep(2)
+    if stream.is_running():
+        stream.stop()
+    else:
+        stream.wait()
+    finished = repository.run("export", "--dataset", "shop", "--at", live.at(unknown), "--to",
+                              tmp_path / "after", status=None)
+    assert finished.status != 0
+    assert "turnAround" in finished.stderr + stream.stderr.decode()
+    repository.run("export", "--dataset", "shop", "--at", live.at(before), "--to",
+                   tmp_path / "before")
+    assert judge.judge_dump(tmp_path / "before")["shop.orders"] == expected
+
+
+def test_a_target_that_is_not_empty_is_refused_unless_named(filled, repository, start_server):
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    target = start_server("scripted")
+    target.client().shop.orders.insert_one({"_id": "mine"})
+    arguments = ["restore", "--dataset", "shop", "--to", target.uri]
+    finished = repository.run(*arguments, status=REFUSED)
+    assert "shop.orders" in finished.stderr
+    assert target.client().shop.orders.count_documents({}) == 1
+    repository.run(*arguments, "--in-place", "--confirm", "other", status=REFUSED)
+    assert target.client().shop.orders.count_documents({}) == 1
+    repository.run(*arguments, "--in-place", "--confirm", "shop")
+    assert judge.judge_server(target.client()) == judge.judge_server(filled.client())
+
+
+def test_a_moment_outside_of_the_window_is_refused_with_the_nearest(filled, repository,
+                                                                    start_server):
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    to = live.points(repository)["windows"][-1]["to"]["at"]
+    target = start_server("scripted")
+    for moment in ("1000,1", f"{2**31},1"):
+        finished = repository.run("restore", "--dataset", "shop", "--at", moment, "--to",
+                                  target.uri, status=FAILED)
+        assert_one_error(finished)
+    assert to in finished.stderr
+    assert target.client().list_database_names() == ["admin", "config", "local"]
+
+
+def small_disk(path):
+    """A file system of 24 MiB, or None where that can not be made."""
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", path],
+                             capture_output=True, check=False)
+    return mounted.returncode == 0
+
+
+def test_a_full_store_is_told_and_the_next_run_goes_on(tmp_path, holdfast, start_server):
+    disk = tmp_path / "disk"
+    if os.geteuid() != 0 or not small_disk(disk):
+        pytest.skip("no file system of its own can be mounted here")
+    try:
+        holdfast.environment["HOLDFAST_REPOSITORY"] = str(disk / "repository")
+        holdfast.run("init")
+        server = start_server("scripted")
+        # Documents that do not compress, more than the disk holds.
+        server.client().shop.blobs.insert_many(
+            [{"_id": number, "noise": os.urandom(30_000)} for number in range(1500)])
+        finished = holdfast.run("backup", "--dataset", "shop", server.uri, status=STORE_FULL)
+        assert_one_error(finished)
+        subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
+        holdfast.run("backup", "--dataset", "shop", server.uri)
+        target = start_server("scripted")
+        holdfast.run("restore", "--dataset", "shop", "--to", target.uri)
+        assert judge.judge_server(target.client()) == judge.judge_server(server.client())
+        holdfast.check()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def run_and_kill(repository, server, bytes_until_death, *arguments):
+    """Runs a command whose server dies after so many bytes more were sent. What it said."""
+    process = subprocess.Popen([str(repository.binary), *arguments], env=repository.environment,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    begun = server.counters()["bytes"]
+    while process.poll() is None and server.counters()["bytes"] < begun + bytes_until_death:
+        time.sleep(0.005)
+    server.kill()
+    _, stderr = process.communicate(timeout=180)
+    return process.returncode, stderr
+
+
+def test_a_server_that_dies_during_a_backup_leaves_what_was_read(corpus, repository,
+                                                                 start_server):
+    history = corpus("delta-1")
+    server = start_server("scripted", corpus=history, state="2")
+    server.slow(0.02)
+    uri = server.uri + "&serverSelectionTimeoutMS=2000"
+    status, stderr = run_and_kill(repository, server, 300_000, "backup", "--dataset", "shop", uri)
+    assert status == UNREACHABLE, stderr
+    server.start()
+    told = repository.run("backup", "--dataset", "shop", "--json", uri).json()
+    expected = judge.judge_server(server.client())
+    assert {row["ns"]: row["digest"] for row in told["collections"]
+            if row["ns"] in expected} == {
+        name: one.digest for name, one in expected.items()
+        if name in {row["ns"] for row in told["collections"]}}
+    repository.check()
+
+
+def test_a_target_that_dies_during_a_restore_is_filled_by_the_next_run(repository, start_server):
+    source = start_server("ferretdb")
+    expected = fill(source, 20_000)
+    repository.run("backup", "--dataset", "shop", "--full", source.uri)
+    target = start_server("ferretdb")
+    uri = target.uri + "?serverSelectionTimeoutMS=2000"
+    process = subprocess.Popen(
+        [str(repository.binary), "restore", "--dataset", "shop", "--to", uri],
+        env=repository.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True)
+    orders = target.client().shop.orders
+    while process.poll() is None and orders.estimated_document_count() < 2000:
+        time.sleep(0.01)
+    target.kill()
+    _, stderr = process.communicate(timeout=180)
+    assert process.returncode == UNREACHABLE, stderr
+    target.start()
+    repository.run("restore", "--dataset", "shop", "--to", uri)
+    assert judge.differences(judge.judge_server(target.client()), expected) == []
+
+
+def test_a_backup_goes_on_after_a_cut_without_reading_again(filled, repository):
+    filled.cut(after_bytes=1_000_000)
+    finished = repository.run("backup", "--dataset", "shop", filled.uri, status=None)
+    if finished.status != 0:
+        assert finished.status == UNREACHABLE
+        repository.run("backup", "--dataset", "shop", filled.uri)
+    target_count = bson.Int64(3000)
+    told = repository.run("backup", "--dataset", "shop", "--full", "--json", filled.uri).json()
+    rows = {row["ns"]: row for row in told["collections"]}
+    assert rows["shop.orders"]["count"] == target_count
+    assert rows["shop.orders"]["digest"] == judge.judge_collection(
+        filled.client().shop.orders).digest

@@ -1,0 +1,182 @@
+"""Databases of every kind of server: backed up, written on, brought back to three moments.
+
+HOLDFAST_FULL=1 takes 200 000 documents instead of 10 000.
+"""
+
+import judge
+import live
+import pymongo
+import pytest
+from judge import documents_of_every_kind, insert_raw
+
+pytestmark = pytest.mark.slow
+
+
+def fill(server):
+    """Documents of every type, ids of several types, indexes of several kinds."""
+    shop = server.client().shop
+    unkept = server.abilities.unkept
+    insert_raw(shop.goods, documents_of_every_kind(live.DOCUMENT_COUNT, unkept=unkept))
+    insert_raw(shop["odd name"], documents_of_every_kind(50, seed=2, unkept=unkept))
+    shop.people.insert_many([{"_id": f"p{number}", "mail": f"{number}@example.com"}
+                             for number in range(300)])
+    shop.people.insert_many([{"_id": number, "mail": str(number)} for number in range(300)])
+    shop.people.create_index("mail", unique=True, name="mail_once")
+    shop.people.create_index("seen", expireAfterSeconds=86400, name="seen_ttl")
+    shop.goods.create_index([("serial", 1), ("int", -1)], name="by_serial")
+
+
+def write_on(server, round_number):
+    shop = server.client().shop
+    first = live.DOCUMENT_COUNT + round_number * 1000
+    unkept = server.abilities.unkept
+    insert_raw(shop.goods, documents_of_every_kind(1000, first=first, unkept=unkept))
+    shop.goods.bulk_write(
+        [pymongo.UpdateOne({"_id": number}, {"$set": {"int": round_number, "new": "field"}})
+         for number in range(round_number, 900, 3)])
+    shop.goods.bulk_write([pymongo.DeleteOne({"_id": number})
+                           for number in range(1000 + round_number * 50, 1050 + round_number * 50)])
+    shop.people.replace_one({"_id": "p1"}, {"mail": f"round {round_number}"})
+
+
+def indexes(client):
+    return {name: judge.indexes_of(client, name) for name in ("shop.goods", "shop.people")}
+
+
+def restore(repository, target, *arguments):
+    told = repository.run("restore", "--dataset", "shop", "--to", target.uri, "--json", *arguments)
+    return told.json()
+
+
+def assert_restored(target, expected, *, expected_indexes):
+    client = target.client()
+    assert judge.differences(judge.judge_server(client), expected) == []
+    got = indexes(client)
+    for name, specs in expected_indexes.items():
+        assert {one: dict(spec["key"]) for one, spec in got[name].items()} == {
+            one: dict(spec["key"]) for one, spec in specs.items()}, name
+    assert got["shop.people"]["mail_once"]["unique"]
+    assert got["shop.people"]["seen_ttl"]["expireAfterSeconds"] == 86400
+
+
+def targets_for(kind):
+    """From each server into one of the same kind, and from the scripted one into the others."""
+    return {"scripted": ["scripted", "ferretdb", "java", "mongod"]}.get(kind, [kind, "scripted"])
+
+
+PAIRS = [(source, target) for source in ("scripted", "java", "ferretdb", "mongod")
+         for target in targets_for(source)]
+
+
+@pytest.mark.parametrize("source_kind, target_kind", PAIRS)
+def test_a_backup_comes_back_on_another_server(source_kind, target_kind, repository, start_server):
+    source = start_server(source_kind)
+    target = start_server(target_kind)
+    unkept = target.abilities.unkept
+    if set(unkept) - set(source.abilities.unkept):
+        pytest.skip(f"{target_kind} does not keep {', '.join(unkept)}")
+    fill(source)
+    expected = judge.judge_server(source.client())
+    told = repository.run("backup", "--dataset", "shop", "--full", "--json", source.uri).json()
+    digests = {row["ns"]: (row["count"], row["digest"]) for row in told["collections"]
+               if row["ns"].split(".", 1)[0] not in judge.INTERNAL}
+    assert digests == {name: (one.count, one.digest) for name, one in expected.items()}
+    result = restore(repository, target)
+    assert result["equal"], result["problems"]
+    assert_restored(target, expected, expected_indexes=indexes(source.client()))
+    repository.check()
+
+
+@pytest.mark.parametrize("kind", ["scripted", "java", "mongod"])
+def test_three_moments_come_back_exactly(kind, repository, start_server):
+    source = start_server(kind)
+    fill(source)
+    client = source.client()
+    repository.run("backup", "--dataset", "shop", "--full", source.uri)
+    stream = live.Stream(repository, source.uri)
+    try:
+        moments = []
+        for round_number in range(3):
+            write_on(source, round_number)
+            moments.append((live.newest(client), judge.judge_server(client)))
+        write_on(source, 3)  # an entry after the last moment
+        stream.wait_until(live.newest(client))
+    finally:
+        status = stream.stop()
+    assert status == 0, stream.stderr
+    for moment, expected in moments:
+        target = start_server(kind)
+        result = restore(repository, target, "--at", live.at(moment))
+        assert result["equal"], result["problems"]
+        assert_restored(target, expected, expected_indexes=indexes(client))
+        target.discard()
+    repository.check()
+
+
+def test_a_restore_keeps_uuids_options_and_views(repository, start_server):
+    source, target = start_server("scripted"), start_server("scripted")
+    shop = source.client().shop
+    shop.create_collection("log", capped=True, size=65536, max=50)
+    shop.create_collection("strict", validator={"n": {"$type": "int"}})
+    shop.strict.insert_one({"_id": 1, "n": 1})
+    shop.log.insert_many([{"_id": number} for number in range(9, 0, -1)])
+    shop.create_collection("ones", viewOn="strict", pipeline=[{"$match": {"n": 1}}])
+    repository.run("backup", "--dataset", "shop", source.uri)
+    restore(repository, target)
+    listed = [sorted((one["name"], one["type"], str(one["options"]), str(one["info"].get("uuid")))
+                     for one in server.client().shop.list_collections()
+                     if one["name"] != "system.views")
+              for server in (source, target)]
+    assert listed[0] == listed[1]
+    assert [one["_id"] for one in target.client().shop.log.find()] == list(range(9, 0, -1))
+
+
+def test_a_part_comes_back_under_another_name(repository, start_server):
+    source, target = start_server("scripted"), start_server("scripted")
+    fill(source)
+    repository.run("backup", "--dataset", "shop", source.uri)
+    restore(repository, target, "--only", "shop.people", "--rename", "shop.people=old.folk")
+    found = judge.judge_server(target.client())
+    assert found == {"old.folk": judge.judge_collection(source.client().shop.people)}
+
+
+def test_compare_tells_what_differs(repository, start_server):
+    source = start_server("scripted")
+    fill(source)
+    repository.run("backup", "--dataset", "shop", source.uri)
+    shop = source.client().shop
+    at = ["compare", "--dataset", "shop", "--at", "last", "--with", source.uri, "--json"]
+    assert repository.run(*at).lines()[-1]["equal"]
+    shop.people.delete_one({"_id": "p7"})
+    shop.people.update_one({"_id": "p8"}, {"$set": {"mail": "other"}})
+    shop.people.insert_one({"_id": "new", "mail": "new"})
+    told = repository.run(*at, status=20).lines()
+    rows = {row["ns"]: row for row in told[-1]["collections"]}
+    people = rows["shop.people"]
+    assert (people["missing"], people["extra"], people["different"]) == (1, 1, 1)
+    assert rows["shop.goods"]["equal"]
+    named = {(row["kind"], row["id"]) for row in told[:-1]}
+    assert named == {("missing", "p7"), ("different", "p8"), ("extra", "new")}
+
+
+def test_the_next_backup_is_computed_from_the_stream_and_equals_a_real_one(repository,
+                                                                           start_server):
+    source = start_server("scripted", noop_seconds=0.5)
+    fill(source)
+    client = source.client()
+    first = repository.run("backup", "--dataset", "shop", "--json", source.uri).json()
+    assert first["kind"] == "full"
+    write_on(source, 0)
+    stream = live.Stream(repository, source.uri)
+    stream.wait_until(live.newest(client))
+    assert stream.stop() == 0
+    second = repository.run("backup", "--dataset", "shop", "--json", source.uri).json()
+    assert second["kind"] == "synthetic", second["reason"]
+    third = repository.run("backup", "--dataset", "shop", "--full", "--json", source.uri).json()
+    assert third["kind"] == "full"
+
+    def of(told):
+        return {row["ns"]: (row["count"], row["digest"]) for row in told["collections"]}
+    assert of(second) == of(third)
+    assert second["data_added"] < first["data_added"] / 2
+    repository.check()
