@@ -112,11 +112,12 @@ prove "the files came back identical: contents, modes, times, links" \
 title "5. A running database: captured as it is written, orders deleted, brought back"
 live() { python3 -B "$root/tools/demo_live.py" "$@"; }
 mkdir servers
-coproc SERVERS { live serve servers 2>servers/log; }
-# shellcheck disable=SC2154 # set by coproc
-end_servers() { exec {SERVERS[1]}>&-; wait "$SERVERS_PID" 2>/dev/null || true; }
+mkfifo servers/hold # the servers live as long as this end of it is open
+live serve servers <servers/hold 2>servers/log &
+servers=$!
+exec 9>servers/hold
 until [[ -s servers/servers.sh ]]; do
-  kill -0 "$SERVERS_PID" 2>/dev/null || { cat servers/log; exit 1; }
+  kill -0 "$servers" 2>/dev/null || { cat servers/log; exit 1; }
   sleep 0.1
 done
 # shellcheck disable=SC1091
@@ -126,7 +127,7 @@ printf '  The server: %s, %s\n' "$server_words" "$source_uri"
 live fill "$source_uri"
 # shellcheck disable=SC2154
 show holdfast backup --dataset company "$source_uri"
-holdfast stream --dataset company --segment-age 1s "$source_uri" >stream.txt 2>stream.err &
+holdfast stream --dataset company --segment-age 1s "$source_uri" >stream.txt 2>stream.err 9>&- &
 stream=$!
 live trade "$source_uri"
 read -r _ open_orders < <(live orders "$source_uri")
@@ -159,7 +160,8 @@ prove "another server holds the same documents, as a driver we did not write rea
   live same "$source_uri" "$target_uri"
 prove "holdfast compare finds no difference between the two" \
   holdfast compare --dataset company --at last --with "$target_uri"
-end_servers
+exec 9>&-
+wait "$servers"
 
 title "6. The repository itself"
 show holdfast verify --level decrypt
