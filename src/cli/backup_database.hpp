@@ -20,7 +20,7 @@ void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line);
 // Of the options that files and databases share.
 struct BackupDatabaseCommon {
   std::vector<std::string> tags;
-  repo::WriterOptions writer;
+  repo::WriterOptions writer{};
   bool is_full = false;
 };
 
