@@ -115,7 +115,14 @@ class LiveCopy::Worker {
         copy_.leave_out(task.collection, done.error().message);
         return {};
       }
-      if (!may_pass(code) || attempt == attempts_max) return done;
+      if (!may_pass(code)) return done;
+      if (attempt == attempts_max) {
+        // Perhaps it does not know the filter.
+        const bool is_whole = task.range.kind == dataset::RangeKind::everything;
+        if (is_whole || code != ErrorCode::server_failed) return done;
+        copy_.fall_back(task.collection);
+        return {};
+      }
       connection_.reset();
       setup_.context.clock.sleep_for(pause);
       TRY(setup_.context.check_stop());

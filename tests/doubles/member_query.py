@@ -39,6 +39,9 @@ class Plan:
             elif name == b"$or":
                 parts = [Plan(part, None) for _, part in rb.members(value)]
                 self.tests.append(lambda raw, parts=parts: any(part.fits(raw) for part in parts))
+            elif name == b"$nor":
+                parts = [Plan(part, None) for _, part in rb.members(value)]
+                self.tests.append(lambda raw, parts=parts: not any(p.fits(raw) for p in parts))
             elif name == b"$expr":
                 self.tests.append(expression((kind, value)))
             elif name[:1] == b"$" and name != b"$comment":
