@@ -19,6 +19,7 @@ namespace {
 
 constexpr Duration first_round = std::chrono::seconds(2);  // doubles up to round_time
 constexpr int catalog_rounds_max = 3;
+constexpr std::int32_t snapshot_wire_version = 13;  // 5.0: snapshot reads outside of transactions
 constexpr std::size_t threads_max = 16;
 // What an unfinished copy of a server without an oplog may be old: nothing tells what changed.
 constexpr auto timeless_age_max = std::chrono::hours(1);
@@ -114,7 +115,12 @@ class MongoBackup {
     }
     partial_.server = server;
     partial_.window_first.reset();
-    if (capture_) partial_.window_first = capture_->window().first;
+    if (!capture_) return {};
+    partial_.window_first = capture_->window().first;
+    const bool can_snapshot =
+        member.wire_version_max >= snapshot_wire_version && partial_.collections.empty();
+    const auto newest = TRY(source_->newest());
+    if (can_snapshot && newest) snapshot_at_ = newest->time.ts;
     return {};
   }
 
@@ -151,6 +157,7 @@ class MongoBackup {
                               .writer = writer_,
                               .chunk_seed = chunk_seed_of(repository_),
                               .throttle = throttle,
+                              .snapshot_at = snapshot_at_,
                               .temp_directory = options_.temp_directory,
                               .threads = threads,
                               .sort_memory_bytes_max = options_.sort_memory_bytes_max};
@@ -224,6 +231,9 @@ class MongoBackup {
                   fmt::format("the catalog changed while it was copied, and the oplog does not "
                               "explain how ({}): run again",
                               comparison.contradictions.front()));
+    if (comparison.has_changes || !comparison.unexplained.empty() ||
+        second.collections.size() != catalog_.collections.size())
+      snapshot_at_.reset();
     for (const auto& collection : comparison.unexplained) {
       note(collection.ns() + " was made while the copy was made");
       catalog_.collections.push_back(collection);
@@ -253,6 +263,10 @@ class MongoBackup {
 
   Result<void> take_oplog() {
     result_.base.window = capture_->window();
+    const bool is_exact =
+        snapshot_at_ && std::all_of(copies_.begin(), copies_.end(),
+                                    [](const auto& copy) { return copy.is_exact(); });
+    if (is_exact) result_.base.window = {oplog::BaseKind::exact, *snapshot_at_, *snapshot_at_};
     auto recorded = TRY(catalog::RecordedSegments::find(repository_, snapshots_, options_.dataset));
     segments_.emplace(repository_, writer_, label_);
     dataset::SegmentIntake intake(
@@ -289,7 +303,7 @@ class MongoBackup {
     std::sort(catalog_.collections.begin(), catalog_.collections.end(), by_name);
     for (const dataset::MongoCollection& collection : catalog_.collections)
       TRY(store_collection(collection).while_doing("storing " + collection.ns()));
-    if (!capture_) return {};
+    if (!capture_ || result_.base.window->kind != oplog::BaseKind::fuzzy) return {};
     auto window = TRY(capture_->entries(WindowCapture::Part::window));
     return base_.add_window_oplog(*window);
   }
@@ -365,6 +379,8 @@ class MongoBackup {
   std::string member_;                            // whose oplog it is
   std::optional<WindowCapture> capture_;
   PartialBase partial_;
+  // The moment that is read, as long as nothing speaks against a base of just this moment.
+  std::optional<oplog::Timestamp> snapshot_at_;
   dataset::LiveCatalog catalog_;
   std::vector<CollectionCopy> copies_;  // finished ones
   BaseSnapshot base_{repository_, writer_, label_};

@@ -30,12 +30,31 @@ std::vector<oplog::CollectionFacts> facts_of(
   return facts;
 }
 
-Result<void> apply(oplog::Catalog& catalog, dataset::DocumentStream& window) {
+// Also within a transaction.
+bool changes_catalog(const oplog::Entry& entry) {
+  if (entry.op != oplog::Op::command) return false;
+  if (entry.command() != transaction_commands.front())
+    return std::find(transaction_commands.begin(), transaction_commands.end(), entry.command()) ==
+           transaction_commands.end();
+  const auto operations = entry.o.find(transaction_commands.front());
+  if (!operations || operations->type != bson::Type::array) return true;
+  for (const auto& operation : operations->as_document()) {
+    if (operation.value.type != bson::Type::document) return true;
+    const auto op = operation.value.as_document().find("op");
+    if (!op || op->type != bson::Type::string || op->as_text() == "c") return true;
+  }
+  return false;
+}
+
+// Whether one of the entries changes the catalog.
+Result<bool> apply(oplog::Catalog& catalog, dataset::DocumentStream& window) {
+  bool has_changes = false;
   const oplog::EntryRules rules;
   while (true) {
     const auto raw = TRY(window.next());
-    if (!raw) return {};
+    if (!raw) return has_changes;
     const auto entry = TRY(oplog::Entry::parse(*raw, rules));
+    has_changes = has_changes || changes_catalog(entry);
     if (entry.op != oplog::Op::command) continue;
     const bool is_of_transaction =
         std::find(transaction_commands.begin(), transaction_commands.end(), entry.command()) !=
@@ -51,8 +70,8 @@ Result<CatalogComparison> compare_catalogs(const std::vector<dataset::MongoColle
                                            const std::vector<dataset::MongoCollection>& second,
                                            dataset::DocumentStream& window) {
   auto catalog = TRY(oplog::Catalog::make(facts_of(first)));
-  TRY(apply(catalog, window));
   CatalogComparison comparison;
+  comparison.has_changes = TRY(apply(catalog, window));
   std::set<oplog::Uuid> listed;
   for (const dataset::MongoCollection& collection : second) {
     if (!is_followed(collection)) continue;

@@ -11,6 +11,7 @@ struct CatalogComparison {
   // `create`. They have to be copied too.
   std::vector<dataset::MongoCollection> unexplained;
   std::vector<std::string> contradictions;  // sentences
+  bool has_changes = false;                 // an entry changes the catalog
 };
 
 // Collections without a UUID can not be followed and do not count. Errors: unsupported (a command

@@ -81,6 +81,11 @@ bool CollectionCopy::is_done() const {
                      [](const StoredRange& range) { return range.is_done; });
 }
 
+bool CollectionCopy::is_exact() const {
+  return left_out || std::all_of(stored.begin(), stored.end(),
+                                 [](const StoredRange& range) { return range.is_exact; });
+}
+
 Result<void> collect_chunks(const CollectionCopy& copy, CollectionContent& content) {
   TRY(for_each_chunk(copy, [&](ByteView entry) { return content.add(entry); }));
   return content.finish();
@@ -105,7 +110,7 @@ class LiveCopy::Worker {
     return copy_.collections_[task.collection].facts;
   }
 
-  Result<void> work(const Task& task) {
+  Result<void> work(Task task) {
     Duration pause = attempt_pause;
     for (int attempt = 1;; ++attempt) {
       auto done = attempt_once(task);
@@ -116,6 +121,11 @@ class LiveCopy::Worker {
         return {};
       }
       if (!may_pass(code)) return done;
+      if (code == ErrorCode::server_failed && task.at) {
+        copy_.leave_snapshot();
+        task.at.reset();
+        continue;
+      }
       if (attempt == attempts_max) {
         // Perhaps it does not know the filter.
         const bool is_whole = task.range.kind == dataset::RangeKind::everything;
@@ -154,7 +164,8 @@ class LiveCopy::Worker {
     const auto order = task.order == dataset::StoredOrder::natural ? dataset::ScanOrder::natural
                                                                    : dataset::ScanOrder::by_id;
     const auto outcome =
-        TRY(dataset::scan_range(*connection_, {facts(task), task.range, order}, add));
+        TRY(dataset::scan_range(*connection_, {facts(task), task.range, order, task.at}, add));
+    if (outcome == dataset::ScanOutcome::no_snapshot) return no_snapshot();
     if (outcome != dataset::ScanOutcome::complete) {
       copy_.fall_back(task.collection);
       return {};
@@ -175,8 +186,9 @@ class LiveCopy::Worker {
       TRY(account(document.size()));
       return sorter.add(document);
     };
-    TRY(dataset::scan_range(*connection_, {facts(task), task.range, dataset::ScanOrder::natural},
-                            add));
+    const auto outcome = TRY(dataset::scan_range(
+        *connection_, {facts(task), task.range, dataset::ScanOrder::natural, task.at}, add));
+    if (outcome == dataset::ScanOutcome::no_snapshot) return no_snapshot();
     auto sorted = TRY(sorter.finish());
     StoredRange stored;
     ChunkWriter chunks(setup_.writer, setup_.chunk_seed, [&](ByteView entry) -> Result<void> {
@@ -198,6 +210,10 @@ class LiveCopy::Worker {
     return {};
   }
 
+  static tl::unexpected<Error> no_snapshot() {
+    return fail(ErrorCode::server_failed, "the server does not read as of a moment");
+  }
+
   Result<void> account(std::uint64_t bytes) {
     pending_ += bytes;
     return pending_ < stride_bytes ? Result<void>() : account_rest();
@@ -216,7 +232,7 @@ class LiveCopy::Worker {
 };
 
 LiveCopy::LiveCopy(const LiveCopySetup& setup, std::vector<CollectionCopy> collections)
-    : setup_(setup), collections_(std::move(collections)) {}
+    : setup_(setup), snapshot_at_(setup.snapshot_at), collections_(std::move(collections)) {}
 
 Result<bool> LiveCopy::run_round(Duration span) {
   collect_tasks();
@@ -245,7 +261,7 @@ void LiveCopy::collect_tasks() {
     const CollectionCopy& copy = collections_[at];
     if (copy.is_done()) ++collections_done_;
     for (std::size_t range = copy.stored.size(); range-- > 0;)
-      if (!copy.stored[range].is_done) tasks_.push_back({at, range, {}, copy.way, copy.order});
+      if (!copy.stored[range].is_done) tasks_.push_back({at, range, {}, copy.way, copy.order, {}});
   }
 }
 
@@ -263,6 +279,7 @@ std::optional<LiveCopy::Task> LiveCopy::take_task() {
     const CollectionCopy& copy = collections_[task.collection];
     if (copy.left_out || copy.way != task.way) continue;
     task.range = copy.ranges[task.number];
+    task.at = snapshot_at_;
     return task;
   }
   return std::nullopt;
@@ -273,6 +290,7 @@ void LiveCopy::keep(const Task& task, StoredRange stored, std::uint64_t duplicat
   CollectionCopy& copy = collections_[task.collection];
   if (copy.way != task.way) return;
   stored.is_done = true;
+  stored.is_exact = task.at.has_value();
   copy.stored[task.number] = std::move(stored);
   copy.duplicate_count += duplicate_count;
   ++ranges_read_;
@@ -285,7 +303,13 @@ void LiveCopy::fall_back(std::size_t collection) {
   CollectionCopy& copy = collections_[collection];
   if (copy.way == CopyWay::sorted) return;
   copy.set_sorted();
-  tasks_.push_back({collection, 0, {}, copy.way, copy.order});
+  tasks_.push_back({collection, 0, {}, copy.way, copy.order, {}});
+}
+
+// What was the moment is too old for the server, or it has no such reads.
+void LiveCopy::leave_snapshot() {
+  MutexLock lock(mutex_);
+  snapshot_at_.reset();
 }
 
 void LiveCopy::leave_out(std::size_t collection, std::string why) {

@@ -19,6 +19,7 @@ struct StoredRange {
   std::uint64_t chunk_new_count = 0;
   bool is_done = false;
   bool is_resumed = false;  // by a run before
+  bool is_exact = false;    // of the moment that was asked for
 };
 
 enum class CopyWay : std::uint8_t {
@@ -40,6 +41,7 @@ struct CollectionCopy {
   void set_bounds(std::vector<Bytes> usable);
   void set_sorted();
   bool is_done() const;
+  bool is_exact() const;
 };
 
 // Feeds the chunks of a copied collection in order. REQUIRES: is_done(), of a round that ended
@@ -53,6 +55,8 @@ struct LiveCopySetup {
   repo::Writer& writer;
   std::uint64_t chunk_seed = 0;
   LoadThrottle& throttle;
+  // Read as of this moment, as long as the server can; then majority reads.
+  std::optional<oplog::Timestamp> snapshot_at = {};
   std::filesystem::path temp_directory;
   std::size_t threads = 4;
   std::size_t sort_memory_bytes_max = 0;
@@ -80,6 +84,7 @@ class LiveCopy {
     dataset::IdRange range;
     CopyWay way = CopyWay::by_ranges;
     dataset::StoredOrder order = dataset::StoredOrder::by_id;
+    std::optional<oplog::Timestamp> at;
   };
   class Worker;
 
@@ -88,10 +93,12 @@ class LiveCopy {
   std::optional<Task> take_task();
   void keep(const Task& task, StoredRange stored, std::uint64_t duplicate_count);
   void fall_back(std::size_t collection);
+  void leave_snapshot();
   void leave_out(std::size_t collection, std::string why);
   void count_read(std::uint64_t bytes);
 
   LiveCopySetup setup_;
+  std::optional<oplog::Timestamp> snapshot_at_;
   std::vector<CollectionCopy> collections_;
   Mutex mutex_;
   std::vector<Task> tasks_;  // the last one is next

@@ -20,7 +20,8 @@ mongo::FindRequest request_for(const mongo::Connection& connection, const ScanRe
   }
   if (!connection.member().set_name.empty()) {
     bson::Builder concern;
-    concern.append_text("level", "majority");
+    concern.append_text("level", request.at ? "snapshot" : "majority");
+    if (request.at) concern.append_timestamp("atClusterTime", *request.at);
     find.read_concern = concern.take();
   }
   return find;
@@ -48,6 +49,7 @@ Result<ScanOutcome> scan_range(mongo::Connection& connection, const ScanRequest&
                                const OnDocument& on_document) {
   auto cursor = TRY(open_cursor(connection, request));
   if (!cursor) return ScanOutcome::complete;
+  if (request.at && cursor->at_cluster_time() != *request.at) return ScanOutcome::no_snapshot;
   const bool is_sorted = request.order == ScanOrder::by_id;
   Bytes key;
   Bytes previous;

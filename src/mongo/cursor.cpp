@@ -92,6 +92,7 @@ class Cursor::Impl {
   ServerCode error_code() const { return error_code_; }
   std::uint64_t byte_count() const { return byte_count_; }
   bson::Timestamp operation_time() const { return operation_time_; }
+  bson::Timestamp at_cluster_time() const { return at_cluster_time_; }
 
  private:
   static constexpr std::uint8_t bson_end = 0;
@@ -122,6 +123,8 @@ class Cursor::Impl {
       return fail(ErrorCode::malformed, fmt::format("a cursor over {} has no batch", what_));
     id_ = id->as_integer().value_or(0);
     at_ = batch->bytes.data() + sizeof(std::int32_t);
+    const auto moment = body.find("atClusterTime");
+    if (moment && moment->type == bson::Type::timestamp) at_cluster_time_ = moment->as_timestamp();
     const auto name = body.find("ns");
     if (!name || name->type != bson::Type::string) return {};
     const std::string_view full = name->as_text();
@@ -163,6 +166,7 @@ class Cursor::Impl {
   ServerCode error_code_ = ServerCode::none;
   std::uint64_t byte_count_ = 0;
   bson::Timestamp operation_time_;
+  bson::Timestamp at_cluster_time_;
 };
 
 Cursor::Cursor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -216,6 +220,9 @@ ServerCode Cursor::error_code() const {
 }
 std::uint64_t Cursor::byte_count() const {
   return impl_->byte_count();
+}
+bson::Timestamp Cursor::at_cluster_time() const {
+  return impl_->at_cluster_time();
 }
 bson::Timestamp Cursor::operation_time() const {
   return impl_->operation_time();

@@ -52,6 +52,8 @@ class Cursor {
   // Raw bytes of the documents handed out so far, and the time of the server at the last answer
   // ($clusterTime; {} if it does not send one).
   std::uint64_t byte_count() const;
+  // The moment of a snapshot read, as the server confirms it; {} if it does not.
+  bson::Timestamp at_cluster_time() const;
   bson::Timestamp operation_time() const;  // `operationTime` of the first answer; {} if not sent
 
  private:
