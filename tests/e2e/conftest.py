@@ -14,6 +14,10 @@ DATA = ROOT / "tests" / "data"
 PASSWORD = "correct horse battery staple"
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out by ./dev test --fast")
+
+
 def find_binary():
     named = os.environ.get("HOLDFAST")
     if named:
