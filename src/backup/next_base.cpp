@@ -8,6 +8,9 @@ namespace holdfast::backup {
 
 namespace {
 
+// In a row; a backup that can not reach the server is over sooner than a stream.
+constexpr std::uint32_t catch_up_failures_max = 8;
+
 // What keeps a base from being computed, but not from being read from the server.
 bool needs_the_server(ErrorCode code) {
   return code == ErrorCode::no_point || code == ErrorCode::history_lost ||
@@ -36,6 +39,7 @@ Result<void> catch_up(repo::Repository& repository, mongo::Deployment& deploymen
   stream.dataset = options.full.dataset;
   stream.author = options.full.author;
   stream.until = newest->time.ts;
+  stream.tail.failures_max = catch_up_failures_max;
   stream.writer = options.full.writer;
   TRY(stream_mongo(repository, *source, stream));
   return {};

@@ -182,6 +182,11 @@ void MongoStream::go_on_behind_chain(oplog::SegmentScan scan) {
 }
 
 bool MongoStream::is_over() const {
+  const auto has_reached = [this](const std::optional<oplog::OpTime>& time) {
+    return time && time->ts >= *options_.until;
+  };
+  if (options_.until && (has_reached(status_.captured) || has_reached(status_.recorded)))
+    return true;
   return options_.for_seconds && now() - began_ >= *options_.for_seconds;
 }
 
