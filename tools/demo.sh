@@ -110,7 +110,9 @@ prove "the files came back identical: contents, modes, times, links" \
   same_files before files/company
 
 title "5. A running database: captured as it is written, orders deleted, brought back"
-live() { python3 -B "$root/tools/demo_live.py" "$@"; }
+python=python3 # Debian's pymongo belongs to Debian's interpreter, which need not be first in PATH
+python3 -c 'import pymongo' 2>/dev/null || python=/usr/bin/python3
+live() { "$python" -B "$root/tools/demo_live.py" "$@"; }
 mkdir servers
 mkfifo servers/hold # the servers live as long as this end of it is open
 live serve servers <servers/hold 2>servers/log &
@@ -127,7 +129,7 @@ printf '  The server: %s, %s\n' "$server_words" "$source_uri"
 live fill "$source_uri"
 # shellcheck disable=SC2154
 show holdfast backup --dataset company "$source_uri"
-holdfast stream --dataset company --segment-age 1s "$source_uri" >stream.txt 2>stream.err 9>&- &
+"$binary" stream --dataset company --segment-age 1s "$source_uri" >stream.txt 2>stream.err 9>&- &
 stream=$!
 live trade "$source_uri"
 read -r _ open_orders < <(live orders "$source_uri")
@@ -144,7 +146,8 @@ kill -TERM "$stream"
 prove "the stream was told to end and published what it had" wait "$stream"
 show holdfast scan deletions --dataset company --since 1h
 holdfast scan deletions --dataset company --since 1h --json >deletions.json
-before_deletion=$(field deletions.json 'd["found"][0]["before"]["at"]')
+before_deletion=$(field deletions.json \
+  'next(row["before"]["at"] for row in d["found"] if row["kind"] == "deletes")')
 undo=(holdfast restore --dataset company --at "$before_deletion" --to "$source_uri"
   --only company.orders --missing-only)
 show "${undo[@]}" --preview
