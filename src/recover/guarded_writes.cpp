@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "dataset/mongo_sorter.hpp"
 #include "mongo/cursor.hpp"
@@ -39,12 +40,18 @@ void append_whole(bson::Builder& to, ByteView document) {
   to.end();
 }
 
-// Wider than equality (arrays match by element, too): it narrows what a racing writer could do.
+// Only fields whose equality all servers agree about (not so: NaN, regular expressions, arrays): it
+// narrows what a racing writer could do.
 void append_fields(bson::Builder& to, ByteView document) {
+  constexpr std::array<bson::Type, 6> plain_types{bson::Type::string,    bson::Type::int32,
+                                                  bson::Type::int64,     bson::Type::boolean,
+                                                  bson::Type::object_id, bson::Type::date};
   for (const auto& element : Document::trusted(document)) {
-    const bool is_plain = element.name != "_id" && !element.name.empty() &&
-                          element.name.find_first_of(".$") == std::string_view::npos;
-    if (!is_plain) continue;
+    const bool has_plain_name = element.name != "_id" && !element.name.empty() &&
+                                element.name.find_first_of(".$") == std::string_view::npos;
+    const bool is_plain =
+        std::find(plain_types.begin(), plain_types.end(), element.value.type) != plain_types.end();
+    if (!has_plain_name || !is_plain) continue;
     to.begin_document(element.name);
     to.append("$eq", element.value);
     to.end();
@@ -126,8 +133,13 @@ Result<void> GuardedWrites::flush() {
 // Some servers refuse comparing whole documents, or accept it and match nothing: tried on one that
 // is known, and with a document that it is not.
 Result<void> GuardedWrites::find_guard(const GuardedChange& sample) {
-  guard_ = Guard::by_fields;
+  guard_ = Guard::id_only;
   if (sample.now.size() > guard_bytes_max) return {};
+  bson::Builder fields;
+  append_id(fields, sample.now);
+  append_fields(fields, sample.now);
+  const bool finds_by_fields = TRY(finds(fields.finish()));
+  if (finds_by_fields) guard_ = Guard::by_fields;
   bson::Builder right;
   append_id(right, sample.now);
   append_whole(right, sample.now);
@@ -158,10 +170,8 @@ Result<bool> GuardedWrites::finds(Document filter) {
 void GuardedWrites::append_filter(bson::Builder& to, const GuardedChange& change) const {
   append_id(to, change.now);
   if (change.now.size() + change.then.size() > guard_bytes_max) return;
-  if (guard_ == Guard::whole)
-    append_whole(to, change.now);
-  else
-    append_fields(to, change.now);
+  if (guard_ == Guard::whole) append_whole(to, change.now);
+  if (guard_ == Guard::by_fields) append_fields(to, change.now);
 }
 
 Result<void> GuardedWrites::replace(const std::vector<const GuardedChange*>& changes) {

@@ -38,7 +38,7 @@ class GuardedWrites {
 
  private:
   // How the command names the document it means. Servers differ in what they can compare.
-  enum class Guard : std::uint8_t { unknown, whole, by_fields };
+  enum class Guard : std::uint8_t { unknown, id_only, by_fields, whole };
 
   Result<void> flush();
   Result<void> find_guard(const GuardedChange& sample);
