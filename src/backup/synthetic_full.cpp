@@ -17,20 +17,27 @@ namespace {
 
 constexpr std::size_t counts_checked_max = 200;  // collections whose count is compared
 
+struct SyntheticSetup {
+  const repo::Repository& repository;
+  catalog::StoredBase& old;
+  const repo::BlobId& old_tree;
+  repo::Writer& writer;
+  BaseSnapshot& base;
+  RangeChoice& samples;
+};
+
 // Makes the base while the engine computes it: source of the old documents and sink of the new ones
 // at once, because what is taken over goes from one to the other without the engine.
 class SyntheticBase final : public oplog::BaseSource, public oplog::CollectionSink {
  public:
-  SyntheticBase(const repo::Repository& repository, catalog::StoredBase& old,
-                const repo::BlobId& old_tree, repo::Writer& writer, BaseSnapshot& base,
-                RangeChoice& samples)
-      : repository_(repository),
-        old_(old),
-        files_(repository, old_tree),
-        writer_(writer),
-        base_(base),
-        samples_(samples),
-        catalog_(old.manifest()) {}
+  explicit SyntheticBase(const SyntheticSetup& setup)
+      : repository_(setup.repository),
+        old_(setup.old),
+        files_(setup.repository, setup.old_tree),
+        writer_(setup.writer),
+        base_(setup.base),
+        samples_(setup.samples),
+        catalog_(setup.old.manifest()) {}
 
   oplog::BaseWindow window() const override { return old_.window(); }
   Result<std::vector<oplog::CollectionFacts>> collections() override { return old_.collections(); }
@@ -180,8 +187,8 @@ class SyntheticRun {
     manifest.has_system_collections = before.has_system_collections;
     manifest.window = oplog::BaseWindow{oplog::BaseKind::exact, ground.at, ground.at};
 
-    SyntheticBase synthetic(repository_, *old, ground.base.stored.snapshot.tree, writer_, base_,
-                            samples_);
+    SyntheticBase synthetic(
+        {repository_, *old, ground.base.stored.snapshot.tree, writer_, base_, samples_});
     catalog::SegmentEntries entries(
         points_, *ground.chain,
         oplog::Timeline::first_segment_for(*ground.chain, ground.base.window));
