@@ -45,7 +45,8 @@ Result<oplog::Timestamp> WindowCapture::choose_start(const CaptureStart& start) 
   if (!there || there->time != recorded.last || there->hash != recorded.last_entry)
     return fail(ErrorCode::conflict,
                 fmt::format("the server has not the entry at {} with which the recorded history "
-                            "ends: that was rolled back, or this is another server",
+                            "ends: that was rolled back (`holdfast stream` puts it aside), or this "
+                            "is another server (give it a dataset of its own)",
                             oplog::to_text(recorded.last.ts)));
   return std::min(window_.first, recorded.last.ts);
 }
