@@ -91,7 +91,7 @@ std::uint64_t documents_in(const Collections& collections) {
 }
 
 void print_text(const std::string& dataset, const backup::NextBaseResult& result, Duration spent) {
-  print(fmt::format("{}  {}  in {}\n", dataset, describe(result), format_span(spent)));
+  print(fmt::format("{}  {}  in {}\n", dataset, describe(result), format_time_taken(spent)));
   const auto* summary = result.full ? &result.full->base.summary : &result.synthetic->summary;
   print(fmt::format("added   {} ({} stored)\n", format_bytes(summary->data_added),
                     format_bytes(summary->data_added_packed)));
@@ -178,8 +178,7 @@ Result<int> backup_database(Session& session, const BackupDatabaseLine& line,
     return fail(ErrorCode::usage, "a database needs a name in the repository: --dataset NAME");
   const auto options = TRY(next_base_options(line, common));
   const auto deployment = TRY(connect(session, line.uri));
-  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, mongo::Purpose::backup,
-                     session.context().log));
+  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, mongo::Purpose::backup));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "backup"));
   const auto started = session.context().clock.monotonic();
   const auto result = TRY(backup::next_base(*repository, *deployment, options));

@@ -38,6 +38,10 @@ nlohmann::ordered_json as_json(const recover::ComparedCollection& collection) {
           {"catalog", collection.catalog}};
 }
 
+bson::JsonForm json_form(OutputFormat format) {
+  return format == OutputFormat::json ? bson::JsonForm::canonical : bson::JsonForm::relaxed;
+}
+
 // Differences as they are found: text lines, or JSON lines before the closing document.
 class DifferencePrinter {
  public:
@@ -45,8 +49,9 @@ class DifferencePrinter {
 
   Result<void> print_one(const recover::DocumentDifference& difference) {
     if (count_++ >= most_) return {};
-    const auto id = difference.id.type == bson::Type::end ? std::string("null")
-                                                          : bson::to_ext_json(difference.id);
+    const auto id = difference.id.type == bson::Type::end
+                        ? std::string("null")
+                        : bson::to_ext_json(difference.id, json_form(format_));
     if (format_ == OutputFormat::json) {
       print_json("difference", {{"ns", difference.ns},
                                 {"target_ns", difference.target_ns},
@@ -87,8 +92,7 @@ Result<int> run_compare(Session& session, const CompareLine& line) {
   request.memory_bytes_max = TRY(parse_size(line.memory));
   request.temp_directory = temp_directory();
   const auto deployment = TRY(connect(session, line.uri));
-  TRY(require_grants(*deployment, mongo::ReadFrom::primary, mongo::Purpose::compare,
-                     session.context().log));
+  TRY(require_grants(*deployment, mongo::ReadFrom::primary, mongo::Purpose::compare));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "compare"));
   DifferencePrinter printer(session.format(), line.differences_max);
   const auto result = TRY(recover::compare_mongo(

@@ -66,7 +66,7 @@ nlohmann::ordered_json as_json(const recover::FoundChange& found) {
 }
 
 std::string id_text(const Bytes& id) {
-  return id.empty() ? "" : id_as_json(id).dump();
+  return bson::to_ext_json((*bson::Document::trusted(id).begin()).value, bson::JsonForm::relaxed);
 }
 
 void print_found(const recover::FoundChange& found) {

@@ -93,8 +93,7 @@ Result<int> run_stream(Session& session, const StreamLine& line) {
   auto options = TRY(options_of(line));
   const auto base_options = TRY(next_base_options(line.database, {.tags = line.tags}));
   const auto deployment = TRY(connect(session, line.database.uri));
-  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, mongo::Purpose::stream,
-                     session.context().log));
+  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, mongo::Purpose::stream));
   const auto source = TRY(dataset::open_live_oplog(*deployment, session.context()));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "stream"));
   options.take_base = base_taker(session, *repository, *deployment, base_options);

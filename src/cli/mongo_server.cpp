@@ -36,10 +36,9 @@ Result<std::unique_ptr<mongo::Deployment>> connect(Session& session, const UriSo
 }
 
 Result<void> require_grants(mongo::Deployment& deployment, mongo::ReadFrom member,
-                            mongo::Purpose purpose, Log& log) {
+                            mongo::Purpose purpose) {
   auto connection = TRY(deployment.connect_to(member));
   const auto report = TRY(mongo::check_grants(connection, purpose));
-  for (const auto& note : report.notes) log.note(note);
   return mongo::require(report);
 }
 

@@ -27,6 +27,6 @@ Result<std::unique_ptr<mongo::Deployment>> connect(Session& session, const UriSo
 
 // Error denied, naming what the user lacks.
 Result<void> require_grants(mongo::Deployment& deployment, mongo::ReadFrom member,
-                            mongo::Purpose purpose, Log& log);
+                            mongo::Purpose purpose);
 
 }  // namespace holdfast::cli

@@ -68,7 +68,7 @@ void print_plan(const recover::RestoreMongoPlan& plan) {
     print(fmt::format("would be overwritten: {}, {} documents\n", each.ns, each.count));
   if (plan.continues) print("goes on with an earlier run of the same restore\n");
   print(fmt::format("{} documents, {}, about {}\n", plan.document_count(),
-                    format_bytes(plan.byte_count()), format_span(plan.estimated_time)));
+                    format_bytes(plan.byte_count()), format_time_taken(plan.estimated_time)));
 }
 
 nlohmann::ordered_json as_json(const recover::RestoreMongoResult& result) {
@@ -102,8 +102,9 @@ void print_result(const recover::RestoreMongoResult& result) {
     table.add({each.target_ns, std::to_string(each.count), std::to_string(each.target_count),
                each.digest.hex().substr(0, 16), each.is_equal() ? "equal" : "differs"});
   print(table.text());
-  print(fmt::format("written in {}, indexes {}, compared in {}\n", format_span(result.write_time),
-                    format_span(result.index_time), format_span(result.compare_time)));
+  print(fmt::format("written in {}, indexes {}, compared in {}\n",
+                    format_time_taken(result.write_time), format_time_taken(result.index_time),
+                    format_time_taken(result.compare_time)));
   for (const auto& problem : result.problems) print(fmt::format("differs: {}\n", problem));
   print(fmt::format("{}: {} documents of {} are on the server\n",
                     result.is_equal() ? "PASS" : "FAIL", result.plan.document_count(),
@@ -122,10 +123,10 @@ Result<int> preview(Session& session, repo::Repository& repository, mongo::Deplo
 }
 
 Result<int> restore_whole(Session& session, const RestoreDatabaseLine& line) {
-  const auto options = TRY(options_of(line));
+  auto options = TRY(options_of(line));
+  if (session.format() == OutputFormat::text) options.on_plan = print_plan;
   const auto target = TRY(connect(session, line.uri));
-  TRY(require_grants(*target, mongo::ReadFrom::primary, mongo::Purpose::restore,
-                     session.context().log));
+  TRY(require_grants(*target, mongo::ReadFrom::primary, mongo::Purpose::restore));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "restore"));
   if (line.preview) return preview(session, *repository, *target, options);
   const auto result = TRY(recover::restore_mongo(*repository, *target, options));
@@ -133,7 +134,6 @@ Result<int> restore_whole(Session& session, const RestoreDatabaseLine& line) {
   if (session.format() == OutputFormat::json) {
     print_json("restore", as_json(result));
   } else {
-    print_plan(result.plan);
     print_result(result);
   }
   return result.is_equal() ? 0 : exit_status_of(ErrorCode::verification_failed);

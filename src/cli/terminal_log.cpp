@@ -69,6 +69,11 @@ std::string format_span(Duration span) {
   return fmt::format("{}:{:02}", total / 60, total % 60);
 }
 
+std::string format_time_taken(Duration span) {
+  if (span >= std::chrono::minutes(1)) return format_span(span);
+  return fmt::format("{:.1f} s", std::chrono::duration<double>(span).count());
+}
+
 std::string format_progress(const Progress& progress, Duration elapsed) {
   std::string line = fmt::format("{}  {}", progress.phase, format_span(elapsed));
   const bool bytes_known = progress.bytes_total > 0;

@@ -23,6 +23,8 @@ ProgressStyle default_progress_style();
 std::string format_bytes(std::uint64_t bytes);
 // "1:02:03" or "2:03".
 std::string format_span(Duration span);
+// The same, for what may be short: "0.8 s" below a minute.
+std::string format_time_taken(Duration span);
 // The text of one progress line, without carriage return: pure, tested.
 std::string format_progress(const Progress& progress, Duration elapsed);
 

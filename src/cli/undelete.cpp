@@ -113,8 +113,7 @@ Result<int> put_back_lost(Session& session, const RestoreDatabaseLine& line) {
   const auto options = TRY(options_of(line));
   const auto live = TRY(connect(session, line.uri));
   TRY(require_grants(*live, mongo::ReadFrom::primary,
-                     line.preview ? mongo::Purpose::compare : mongo::Purpose::restore,
-                     session.context().log));
+                     line.preview ? mongo::Purpose::compare : mongo::Purpose::restore));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "restore"));
   auto lost = TRY(recover::find_lost(*repository, *live, options));
   for (const auto& note : lost.notes()) session.context().log.note(note);
@@ -144,8 +143,7 @@ Result<int> put_back_lost(Session& session, const RestoreDatabaseLine& line) {
 
 Result<int> undo(Session& session, const RestoreDatabaseLine& line) {
   const auto live = TRY(connect(session, line.uri));
-  TRY(require_grants(*live, mongo::ReadFrom::primary, mongo::Purpose::restore,
-                     session.context().log));
+  TRY(require_grants(*live, mongo::ReadFrom::primary, mongo::Purpose::restore));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "restore"));
   const auto result = TRY(recover::undo_put_back(*repository, *live, line.undo));
   for (const auto& note : result.notes) session.context().log.note(note);

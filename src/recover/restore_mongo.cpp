@@ -172,6 +172,7 @@ Result<RestoreMongoResult> restore_mongo(repo::Repository& repository, mongo::De
   auto plan = TRY(plan_for(moment, target, context, options));
   TRY(require_allowed(plan, options));
   for (const std::string& sentence : plan.notes) context.log.note(sentence);
+  if (options.on_plan) options.on_plan(plan);
   MongoRestore restore(moment, target, context, options, std::move(plan));
   return restore.run();
 }

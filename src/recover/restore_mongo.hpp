@@ -18,6 +18,8 @@ enum class KeepUuids : std::uint8_t { no, where_possible };
 
 constexpr unsigned restore_connections_max = 32;
 
+struct RestoreMongoPlan;
+
 struct RestoreMongoOptions {
   MomentRequest moment;
   InPlace in_place = InPlace::no;
@@ -25,6 +27,7 @@ struct RestoreMongoOptions {
   UsersAndRoles users = UsersAndRoles::merge;
   KeepUuids uuids = KeepUuids::where_possible;
   unsigned connections = 4;
+  std::function<void(const RestoreMongoPlan&)> on_plan = {};  // before anything is written
 };
 
 // What the target has under a wanted name.

@@ -211,10 +211,11 @@ class DeletionScan {
       previous_end_ = chain.last().ts;
       return;
     }
-    const Timestamp end = previous_end_.value_or(result_.since);
     result_.notes.push_back(
-        fmt::format("nothing is recorded between {} and {}: what happened there is not known",
-                    catalog::describe(end), catalog::describe(begin)));
+        previous_end_
+            ? fmt::format("nothing is recorded between {} and {}: what happened there is not known",
+                          catalog::describe(*previous_end_), catalog::describe(begin))
+            : fmt::format("nothing is recorded before {}", catalog::describe(begin)));
     previous_end_ = chain.last().ts;
   }
 
