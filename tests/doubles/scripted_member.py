@@ -172,14 +172,14 @@ def exit_with_stdin(loop):
 
 async def run(options):
     cluster = Cluster(options)
+    if options.control:
+        await asyncio.start_server(lambda reader, writer: obey(cluster, reader, writer),
+                                   "127.0.0.1", options.control)
     for member in cluster.members:
         def connected(reader, writer, member=member):
             return Connection(cluster, member, reader, writer).serve()
         member.server = await asyncio.start_server(connected, "127.0.0.1", member.port,
                                                    limit=LIMIT)
-    if options.control:
-        await asyncio.start_server(lambda reader, writer: obey(cluster, reader, writer),
-                                   "127.0.0.1", options.control)
     if options.noop_seconds:
         asyncio.ensure_future(cluster.write_noops(options.noop_seconds))
     if options.exit_with_stdin:

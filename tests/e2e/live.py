@@ -32,7 +32,7 @@ class Stream:
 
     def __init__(self, holdfast, uri, *, dataset="shop", arguments=()):
         self.holdfast, self.uri, self.dataset = holdfast, uri, dataset
-        self.arguments = ["--segment-age", "1s", *arguments]
+        self.arguments = arguments or ["--segment-age", "1s"]
         self.process = None
         self.stderr = b""
         self.start()
@@ -70,7 +70,7 @@ class Stream:
         """Until what was written up to then is recoverable."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            if covers(self.holdfast, self.dataset, timestamp):
+            if reaches(self.holdfast, self.dataset, timestamp):
                 return
             if not self.is_running():
                 self._end()
@@ -94,6 +94,12 @@ def covers(holdfast, dataset, timestamp):
     told = points(holdfast, dataset)
     return any(stamp_of(window["from"]) <= timestamp <= stamp_of(window["to"])
                for window in (told or {}).get("windows", ()))
+
+
+def reaches(holdfast, dataset, timestamp):
+    """Whether something at or after that moment can be recovered."""
+    told = points(holdfast, dataset)
+    return any(timestamp <= stamp_of(window["to"]) for window in (told or {}).get("windows", ()))
 
 
 class Load(threading.Thread):

@@ -3,6 +3,7 @@
 HOLDFAST_FULL=1 takes 200 000 documents instead of 10 000.
 """
 
+import json
 import random
 import subprocess
 import time
@@ -298,3 +299,30 @@ def test_a_difference_on_the_target_is_found(large, repository, start_server):
     goods.delete_one({"_id": 3})
     assert bring_back(repository, target).json()["equal"]
     assert judge.differences(judge.judge_server(target.client()), large) == []
+
+
+def states_of(history):
+    """The first, one in the middle and the last recorded moment of a history."""
+    moments = json.loads((history / "expected.json").read_text())
+    return [moments[0], moments[len(moments) // 2], moments[-1]]
+
+
+@pytest.mark.parametrize("kind", ["scripted", "ferretdb", "mongod"])
+@pytest.mark.parametrize("name", ["delta-1", "delta-txn"])
+def test_recorded_moments_come_back_byte_for_byte(name, kind, corpus, repository, start_server):
+    history = corpus(name)
+    repository.run("import", "--dataset", "shop", "--oplog", history / "oplog.bson",
+                   history / "base")
+    target = start_server(kind)
+    client = target.client()
+    for moment in states_of(history):
+        expected = {ns: one for ns, one in judge.judge_dump(
+            history / "expected" / str(moment["k"])).items() if ".system." not in ns}
+        told = repository.run("restore", "--dataset", "shop", "--to", target.uri, "--json", "--at",
+                              f"{moment['ts']['t']},{moment['ts']['i']}").json()
+        assert told["equal"], told["problems"]
+        found = {ns: one for ns, one in judge.judge_server(client).items()
+                 if ".system." not in ns}
+        assert judge.differences(found, expected) == []
+        for database in {ns.split(".", 1)[0] for ns in found}:
+            client.drop_database(database)
