@@ -8,6 +8,7 @@ import time
 
 import bson
 import raw_bson as rb
+from member_auth import USERS, user_document
 from member_errors import ServerError
 from member_history import Oplog, entry_tail, noop, packed, unpacked
 from member_store import Catalog, load_dump
@@ -53,6 +54,10 @@ class Cluster:
         self._next_cursor = 1000
         self._playing = None
         self._load(options.state, options.oplog, options.visible)
+        if options.user:
+            name, password = options.user.split(":", 1)
+            root = user_document(name, "admin", password, ["root"])
+            self.writer.insert(self.writer.collection(USERS), root)
 
     def _load(self, state, oplog_file, visible):
         corpus = pathlib.Path(self.options.corpus) if self.options.corpus else None

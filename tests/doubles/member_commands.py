@@ -6,6 +6,7 @@ import time
 
 import bson
 import raw_bson as rb
+from member_auth import BEFORE_LOGIN, MECHANISM, Login
 from member_errors import ServerError
 from member_history import packed, unpacked
 from member_query import (DocumentCursor, ListCursor, OplogCursor, Plan, backward, pipeline,
@@ -19,7 +20,7 @@ OPLOG = "local.oplog.rs"
 OPLOG_UUID = bytes.fromhex("6f706c6f6700400080006f706c6f6700")
 WRITES = {"insert", "update", "delete", "create", "createIndexes", "drop", "dropDatabase",
           "dropIndexes", "collMod", "renameCollection", "applyOps", "findAndModify", "createUser",
-          "createRole", "dropUser"}
+          "createRole", "dropUser", "_mergeAuthzCollections"}
 EVERY_COUNT = 2**31
 EMPTY_BODY = rb.document()
 GENERIC = {b"$db", b"lsid", b"$clusterTime", b"$readPreference", b"writeConcern", b"readConcern",
@@ -70,10 +71,11 @@ def encoded(**fields):
 
 
 class Commands:
-    """Answers for one member. An answer is the raw document without ok and times."""
+    """Answers on one connection. An answer is the raw document without ok and times."""
 
     def __init__(self, cluster, member):
         self.cluster, self.member = cluster, member
+        self.login = Login(cluster.catalog)
 
     async def answer(self, command):
         name = command.name
@@ -81,6 +83,8 @@ class Commands:
         if self.cluster.delay_seconds:
             await asyncio.sleep(self.cluster.delay_seconds)
         self.cluster.check_failure(name)
+        if self.cluster.options.user and not self.login.user and name not in BEFORE_LOGIN:
+            raise ServerError(13, f"command {name} requires authentication")
         if name in WRITES:
             self._check_writable(command)
             do = getattr(self.cluster.writer, "do_" + name, None)
@@ -112,6 +116,8 @@ class Commands:
                 "maxWireVersion": cluster.wire, "readOnly": False}
         if cluster.set_name:
             told |= self._topology(is_primary)
+        if b"saslSupportedMechs" in command.shape:
+            told["saslSupportedMechs"] = [MECHANISM]
         return encoded(**told)
 
     do_isMaster = do_ismaster = do_hello  # noqa: N815
@@ -135,6 +141,12 @@ class Commands:
         if cluster.primary:
             told["primary"] = cluster.primary.address
         return told
+
+    def do_saslStart(self, command):  # noqa: N802
+        return encoded(**self.login.start(command))
+
+    def do_saslContinue(self, command):  # noqa: N802
+        return encoded(**self.login.go_on(command))
 
     def do_ping(self, _command):
         return EMPTY_BODY
@@ -165,10 +177,12 @@ class Commands:
         return encoded(**{name: known[name] for name in asked})
 
     def do_connectionStatus(self, _command):  # noqa: N802
-        user, database = (self.cluster.user or "@").split("@")
+        user, database = (self.cluster.user or self.login.user or "@").split("@")
         users = [{"user": user, "db": database}] if user else []
+        everything = [{"resource": {"anyResource": True}, "actions": ["anyAction"]}]
+        privileges = everything if self.login.user else self.cluster.privileges
         return encoded(authInfo={"authenticatedUsers": users, "authenticatedUserRoles": [],
-                                 "authenticatedUserPrivileges": self.cluster.privileges})
+                                 "authenticatedUserPrivileges": privileges})
 
     def do_getCmdLineOpts(self, _command):  # noqa: N802
         return encoded(argv=["mongod"], parsed={"replication": {"replSet": self.cluster.set_name}})

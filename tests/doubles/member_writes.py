@@ -4,6 +4,7 @@ import struct
 
 import bson
 import raw_bson as rb
+from member_auth import USERS, user_document
 from member_errors import ServerError
 from member_history import entry
 from member_query import Plan
@@ -345,6 +346,31 @@ class Writer:
             else:
                 raise ServerError(20, "this member's applyOps takes create and inserts")
         return rb.document(rb.element(b"applied", rb.int32(1)))
+
+    def do_createUser(self, command):  # noqa: N802
+        roles = rb.decode(command.shape[b"roles"])
+        raw = user_document(rb.text_of(command.shape[b"createUser"]), command.db,
+                            rb.text_of(command.shape[b"pwd"]), roles)
+        self.insert(self.collection(USERS), raw)
+        return OK
+
+    def do__mergeAuthzCollections(self, command):  # noqa: N802
+        """What tools that restore users do: documents of a collection become users or roles."""
+        for kind in ("users", "roles"):
+            given = command.shape.get(f"temp{kind.capitalize()}Collection".encode())
+            source = given and self.cluster.catalog.by_name.get(rb.text_of(given))
+            if not source:
+                continue
+            target = self.collection(f"admin.system.{kind}")
+            if command.flag("drop"):
+                for key in list(target.documents):
+                    self.delete(target, key)
+            for key, raw in source.documents.items():
+                if key in target.documents:
+                    self.update(target, key, raw)
+                else:
+                    self.insert(target, raw)
+        return OK
 
     def _create_with_uuid(self, database, uuid, body):
         made = collection_of_create(database, uuid or new_uuid(), body)

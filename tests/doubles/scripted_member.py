@@ -202,6 +202,7 @@ def parse(arguments):
     parser.add_argument("--noop-seconds", type=float, default=10.0)
     parser.add_argument("--oplog-entries-max", type=int, default=0)
     parser.add_argument("--snapshot-seconds", type=int, default=60)
+    parser.add_argument("--user", help="NAME:PASSWORD: nobody else gets in (SCRAM-SHA-256)")
     parser.add_argument("--exit-with-stdin", action="store_true")
     return parser.parse_args(arguments)
 

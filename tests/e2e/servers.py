@@ -183,12 +183,13 @@ class ScriptedMember(Server):
     """Our own member. Its script is what the test tells it here."""
 
     def __init__(self, directory, *, corpus=None, state=None, oplog=None, visible=None,
-                 members=1, wire=13, noop_seconds=10.0, oplog_entries_max=0, arguments=()):
+                 members=1, wire=13, noop_seconds=10.0, oplog_entries_max=0, user=None,
+                 arguments=()):
         """corpus: a recorded history. state: "base", "fuzzy", "0", "1"… (of it), None: empty.
 
         oplog: another file of entries. visible: bson.Timestamp of the newest entry shown; None:
         that of the state. Without a corpus it takes writes and logs them; with one it does so too
-        at the end of its history.
+        at the end of its history. user: "name:password", then nobody else gets in.
         """
         ports = free_ports(members + 1)
         self.ports, self.control_port = ports[:-1], ports[-1]
@@ -202,12 +203,19 @@ class ScriptedMember(Server):
                 command += [name, value]
         if visible is not None:
             command += ["--visible", f"{visible.time},{visible.inc}"]
+        self.user_and_password = user
+        if user:
+            command += ["--user", user]
         super().__init__("scripted", directory, self.ports[0], [*command, *arguments])
 
     @property
     def uri(self):
+        return self.uri_as(self.user_and_password)
+
+    def uri_as(self, user):
+        """For "name:password", or for nobody."""
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        return f"mongodb://{hosts}/?replicaSet={self.set_name}"
+        return f"mongodb://{user + '@' if user else ''}{hosts}/?replicaSet={self.set_name}"
 
     def ask(self, do, **arguments):
         """One order, its answer. Every order below is one of these."""

@@ -54,6 +54,29 @@ def test_a_server_that_is_not_there_is_named(verb, repository):
     assert_one_error(finished)
 
 
+@pytest.mark.parametrize("verb", ["backup", "stream", "restore"])
+def test_a_wrong_password_is_denied_and_never_shown(verb, start_server, repository):
+    server = start_server("scripted", user="bk:the-right-one")
+    server.client().shop.orders.insert_one({"_id": 1})
+    repository.run("backup", "--dataset", "shop", server.uri)
+    uri = server.uri_as(f"bk:{SECRET}")
+    arguments = ["--to", uri] if verb == "restore" else [uri]
+    finished = repository.run(verb, "--dataset", "shop", *arguments, status=DENIED)
+    assert_one_error(finished)
+
+
+def test_a_uri_can_come_from_a_file_or_a_command(start_server, repository, tmp_path):
+    server = start_server("scripted", user=f"bk:{SECRET}")
+    server.client().shop.orders.insert_one({"_id": 1})
+    file = tmp_path / "uri"
+    file.write_text(server.uri + "\n")
+    file.chmod(0o600)
+    first = repository.run("backup", "--dataset", "shop", "--uri-file", file)
+    second = repository.run("backup", "--dataset", "shop", "--full", "--uri-command",
+                            f"cat {file}")
+    assert SECRET not in first.stdout + first.stderr + second.stdout + second.stderr
+
+
 def test_a_missing_grant_is_named_before_anything_is_done(filled, repository):
     filled.user("bk@admin", [{"resource": {"db": "shop", "collection": ""},
                               "actions": ["find", "listCollections", "listIndexes"]}])

@@ -131,6 +131,17 @@ def test_a_restore_keeps_uuids_options_and_views(repository, start_server):
     assert [one["_id"] for one in target.client().shop.log.find()] == list(range(9, 0, -1))
 
 
+def test_users_come_back_with_their_passwords(repository, start_server):
+    source, target = start_server("scripted"), start_server("scripted", user="root:toor")
+    source.client().shop.orders.insert_one({"_id": 1})
+    source.client().admin.command("createUser", "clerk", pwd="Tuesday", roles=["readAnyDatabase"])
+    repository.run("backup", "--dataset", "shop", source.uri)
+    restore(repository, target)
+    clerk = pymongo.MongoClient(target.uri_as("clerk:Tuesday"))
+    assert clerk.shop.orders.find_one() == {"_id": 1}
+    assert target.client().shop.orders.find_one() == {"_id": 1}  # root was not removed
+
+
 def test_a_part_comes_back_under_another_name(repository, start_server):
     source, target = start_server("scripted"), start_server("scripted")
     fill(source)

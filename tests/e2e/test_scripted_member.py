@@ -147,6 +147,17 @@ def test_a_user_has_the_privileges_that_the_script_gives(start_server):
     assert told["authenticatedUserPrivileges"][0]["actions"] == ["replSetGetStatus"]
 
 
+def test_nobody_gets_in_without_the_password(start_server):
+    server = start_server("scripted", user="bk:secret")
+    server.client().shop.orders.insert_one({"_id": 1})
+    server.client().admin.command("createUser", "reader", pwd="other", roles=["readAnyDatabase"])
+    for user in ("bk:wrong", "nobody:secret", None):
+        with pytest.raises(pymongo.errors.OperationFailure) as failure:
+            pymongo.MongoClient(server.uri_as(user)).shop.orders.find_one()
+        assert failure.value.code in (13, 18)
+    assert pymongo.MongoClient(server.uri_as("reader:other")).shop.orders.find_one() == {"_id": 1}
+
+
 def test_documents_keep_their_order_by_id(start_server):
     collection = start_server("scripted").client().shop.mixed
     ids = [bson.MinKey(), None, -1.5, 0, bson.Int64(2**53 + 1), bson.Decimal128("1E+20"), "", "a",
