@@ -33,6 +33,7 @@ import pymongo  # noqa: E402
 import servers  # noqa: E402
 
 SAMPLE_SECONDS = 2
+BASE_COUNT = 10_000  # documents that are there before the load begins
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -145,7 +146,7 @@ class Usage:
 def write_for(uri, per_second, seconds, done):
     """The load, in a process of its own."""
     client = pymongo.MongoClient(uri)
-    load = live.Load(client.shop.goods, per_second=per_second, batch_count=100)
+    load = live.Load(client.shop.goods, per_second=per_second, batch_count=100, first=BASE_COUNT)
     load.start()
     time.sleep(seconds)
     load.stop()
@@ -156,7 +157,7 @@ def stream(options, scratch):
     server = servers.start("scripted", scratch, oplog_entries_max=2_000_000,
                            arguments=["--snapshot-seconds", "15"])
     repository = Repository(options.holdfast, scratch)
-    judge.insert_raw(server.client().shop.goods, judge.documents_of_every_kind(10_000))
+    judge.insert_raw(server.client().shop.goods, judge.documents_of_every_kind(BASE_COUNT))
     repository.measured("backup", "--dataset", "shop", server.uri)
     process = subprocess.Popen(
         [str(options.holdfast), "stream", "--dataset", "shop", server.uri],
@@ -174,6 +175,8 @@ def stream(options, scratch):
         memory.append(usage.resident_mib())
         time.sleep(SAMPLE_SECONDS)
     share = usage.cpu_share()
+    if load.exitcode != 0:
+        raise SystemExit("the load failed; see above")
     process.terminate()
     status = process.wait()
     server.discard()
