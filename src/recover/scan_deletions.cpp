@@ -75,8 +75,9 @@ class DeletionScan {
     const auto& chains = points_.timeline().chains();
     if (!chains.empty()) result_.newest_recorded = chains.back().last().ts;
     for (const oplog::Chain& chain : chains) {
+      if (chain.last().ts >= result_.since) note_gap(chain);
+      previous_end_ = chain.last().ts;
       if (chain.last().ts < result_.since) continue;
-      note_gap(chain);
       TRY(scan(chain));
     }
     note_nothing();
@@ -207,16 +208,12 @@ class DeletionScan {
 
   void note_gap(const oplog::Chain& chain) {
     const Timestamp begin = chain.first().ts;
-    if (begin <= result_.since) {
-      previous_end_ = chain.last().ts;
-      return;
-    }
+    if (begin <= result_.since) return;
     result_.notes.push_back(
         previous_end_
             ? fmt::format("nothing is recorded between {} and {}: what happened there is not known",
                           catalog::describe(*previous_end_), catalog::describe(begin))
             : fmt::format("nothing is recorded before {}", catalog::describe(begin)));
-    previous_end_ = chain.last().ts;
   }
 
   void note_nothing() {

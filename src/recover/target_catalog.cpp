@@ -157,8 +157,10 @@ Result<void> TargetCatalog::create_time_series(const NamespaceName& name, ByteVi
 Result<void> TargetCatalog::create_view(const NamespaceName& name, ByteView options) {
   auto* connection = TRY(link_.connection());
   const auto old = TRY(find_collection(*connection, name.db, name.collection));
-  if (old && old->type == "view") TRY(drop(name));
   const Bytes definition = create_options(options);
+  const bool is_view = old && old->type == "view";
+  if (is_view && describe_options(definition, old->options).empty()) return {};
+  if (is_view) TRY(drop(name));
   const auto made = TRY(create_plainly(name, Document::trusted(definition)));
   if (made.outcome == Outcome::refused) {
     notes_.note(
