@@ -334,6 +334,10 @@ std::optional<Bytes> ChangeEvents::advance_to(Timestamp time) {
   }
   const Timestamp at = before(time);
   if (time_ != Timestamp{} || at <= last_) return std::nullopt;
+  return pass(at);
+}
+
+Bytes ChangeEvents::pass(Timestamp at) {
   last_ = at;
   return change_noop(at);
 }

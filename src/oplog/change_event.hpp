@@ -29,6 +29,9 @@ class ChangeEvents {
   // right before `time`, if that is later than everything so far.
   std::optional<Bytes> advance_to(Timestamp time);
 
+  // A no-op at a moment that has no events. REQUIRES: later than the last entry, nothing collected.
+  Bytes pass(Timestamp at);
+
   // The entry of the moment that has events now, whether or not it is complete.
   std::optional<Bytes> finish();
   // Of the last entry that was given.
