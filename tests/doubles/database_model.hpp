@@ -119,6 +119,10 @@ class DatabaseModel {
         piece({next()}, 'S', static_cast<int>(next()), 0, R"({"applyOps":[)" + list + "]}"));
   }
 
+  static void write(const std::filesystem::path& file, const std::vector<Bytes>& documents) {
+    std::ofstream out(file, std::ios::binary);
+    for (const Bytes& each : documents) out << as_text(each);
+  }
   void write_oplog(const std::filesystem::path& file) const { write(file, entries); }
 
   // The state now, as a copy with the window {now, now} would show it.
@@ -177,10 +181,6 @@ class DatabaseModel {
   }
   static void write_text(const std::filesystem::path& file, const std::string& text) {
     std::ofstream(file, std::ios::binary) << text;
-  }
-  static void write(const std::filesystem::path& file, const std::vector<Bytes>& documents) {
-    std::ofstream out(file, std::ios::binary);
-    for (const Bytes& each : documents) out << as_text(each);
   }
 };
 

@@ -38,11 +38,13 @@ class SyntheticWorld {
   }
 
   // Records what is new in the model's oplog.
-  void record(const DatabaseModel& model) {
+  void record(const DatabaseModel& model) { record(model.entries); }
+  void record(const std::vector<Bytes>& entries) {
     const auto dump = fresh();
     std::filesystem::create_directories(dump);
-    model.write_oplog(dump / "oplog.bson");
-    import(dump, std::nullopt);
+    DatabaseModel::write(dump / "oplog.bson", entries);
+    import_dump(dump, std::nullopt);
+    std::filesystem::remove_all(dump);
   }
 
   Result<backup::SyntheticResult> try_synthetic() {
@@ -70,6 +72,21 @@ class SyntheticWorld {
     REQUIRE(points.has_value());
     return backup::decide_full(backup::full_history(*points, snapshots, "shop"), clock().now(),
                                policy);
+  }
+
+  // A dump or recorded state; the directory stays.
+  repo::SnapshotId import_dump(const std::filesystem::path& dump,
+                               const std::optional<std::filesystem::path>& oplog) {
+    auto repository = memory.open();
+    backup::MongoImportOptions import;
+    import.dataset = "shop";
+    import.dump = dump;
+    import.oplog = oplog;
+    import.time = clock().now();
+    import.temp_directory = scratch_.path();
+    const auto imported = backup::import_mongo(repository, import);
+    REQUIRE_MESSAGE(imported.has_value(), MemoryRepository::describe_failure(imported));
+    return imported->snapshot.value_or(repo::SnapshotId{});
   }
 
   // Stores the model as a full backup and compares: the same tree, so the same blobs, chunk indexes
@@ -100,17 +117,9 @@ class SyntheticWorld {
 
   repo::SnapshotId import(const std::filesystem::path& dump,
                           const std::optional<std::filesystem::path>& oplog) {
-    auto repository = memory.open();
-    backup::MongoImportOptions import;
-    import.dataset = "shop";
-    import.dump = dump;
-    import.oplog = oplog;
-    import.time = clock().now();
-    import.temp_directory = scratch_.path();
-    const auto imported = backup::import_mongo(repository, import);
-    REQUIRE_MESSAGE(imported.has_value(), MemoryRepository::describe_failure(imported));
+    const auto id = import_dump(dump, oplog);
     std::filesystem::remove_all(dump);
-    return imported->snapshot.value_or(repo::SnapshotId{});
+    return id;
   }
 
   ScratchDirectory scratch_;
