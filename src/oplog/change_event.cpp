@@ -127,6 +127,7 @@ class Translator {
     const Document description = TRY(required("updateDescription"));
     const Document key = TRY(required("documentKey"));
     const Bytes update = TRY(update_of(description));
+    if (update.empty()) return {};
     return add_change("u", Document::trusted(update), key);
   }
   Result<void> remove() {

@@ -54,8 +54,8 @@ Bytes change_noop(Timestamp at);
 // token of another form.
 std::optional<Timestamp> time_of_token(bson::Document token);
 
-// {$v: 2, diff: …} of an updateDescription. Error unsupported for a path that is a field of an
-// object or an index of an array, and the event does not tell which.
+// {$v: 2, diff: …} of an updateDescription; no bytes when nothing changes. Error unsupported for a
+// path that is a field of an object or an index of an array, and the event does not tell which.
 Result<Bytes> update_of(bson::Document description);
 
 }  // namespace holdfast::oplog

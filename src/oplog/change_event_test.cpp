@@ -108,6 +108,9 @@ TEST_CASE("A path that can mean two things is refused, and so is one that contra
   CHECK(update_text(R"({"updatedFields":{"l.0":1,"l.x":2},"removedFields":[],)"
                     R"("disambiguatedPaths":{"l.0":["l",0]}})") == "malformed");
   CHECK(update_text(R"({"updatedFields":[]})") == "malformed");
+  CHECK(update_text(R"({"updatedFields":{},"removedFields":["a.b","a"]})") == "malformed");
+  CHECK(update_text(R"({"updatedFields":{"a":1},"disambiguatedPaths":{"a":[]}})") == "malformed");
+  CHECK(update_text(R"({"updatedFields":{"a":1},"disambiguatedPaths":{"a":[0]}})") == "malformed");
   CHECK(update_text(R"({"updatedFields":{},"truncatedArrays":[{"field":"l"}]})") == "malformed");
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <memory>
 
 #include "bson/builder.hpp"
@@ -35,14 +36,16 @@ struct DiffNode {
     std::unique_ptr<DiffNode> below;  // or changed inside
     bool is_removed = false;          // or removed
   };
-  std::vector<Child> children;  // in the order of the event
+  std::vector<Child> children;                              // in the order of the event
+  std::map<std::string, std::size_t, std::less<>> numbers;  // of children, by name
   bool is_array = false;
   std::optional<std::int64_t> length;
 
-  Child* find(std::string_view name) {
-    const auto found = std::find_if(children.begin(), children.end(),
-                                    [&](const Child& child) { return child.name == name; });
-    return found == children.end() ? nullptr : &*found;
+  // New, if it is not there yet.
+  Child& child(const std::string& name) {
+    const auto [found, is_new] = numbers.try_emplace(name, children.size());
+    if (is_new) children.push_back({name, {}, {}, false});
+    return children[found->second];
   }
 };
 
@@ -67,15 +70,19 @@ tl::unexpected<Error> ambiguous(std::string_view path) {
 Result<Path> told_path(std::string_view path, Document steps) {
   Path told;
   for (const auto& element : steps) {
+    if (told.size() == path_depth_max)
+      return fail(ErrorCode::limit_exceeded, "a path of a change event is too deep");
     if (element.value.type == Type::string) {
       told.push_back({std::string(element.value.as_text()), false});
       continue;
     }
     const auto index = element.value.as_integer();
-    if (!index || *index < 0 || *index > array_index_max || told.size() > path_depth_max)
+    if (!index || *index < 0 || *index > array_index_max)
       return fail(ErrorCode::malformed, fmt::format("disambiguatedPaths of '{}'", path));
     told.push_back({std::to_string(*index), true});
   }
+  if (told.empty())
+    return fail(ErrorCode::malformed, fmt::format("disambiguatedPaths of '{}'", path));
   return told;
 }
 
@@ -109,9 +116,7 @@ class DiffBuilder {
         if (at == 0 || !node->children.empty() || node->length) return contradiction(text);
         node->is_array = path[at].is_index;
       }
-      DiffNode::Child* child = node->find(path[at].name);
-      if (child == nullptr)
-        child = &node->children.emplace_back(DiffNode::Child{path[at].name, {}, {}, false});
+      DiffNode::Child* child = &node->child(path[at].name);
       if (at + 1 == path.size()) return child;
       if (child->value || child->is_removed) return contradiction(text);
       if (!child->below) child->below = std::make_unique<DiffNode>();
@@ -232,6 +237,10 @@ Result<Bytes> update_of(bson::Document description) {
     const Path path = TRY(path_of(element.value.as_text(), disambiguated));
     if (path.back().is_index) return ambiguous(element.value.as_text());
     DiffNode::Child* child = TRY(diff.place(path, element.value.as_text()));
+    if (child->is_removed || child->below)
+      return fail(ErrorCode::malformed,
+                  fmt::format("a change event removes the path '{}' and changes it",
+                              element.value.as_text()));
     child->is_removed = true;
   }
   for (const auto& element : updated.value_or(Document::trusted(empty_document))) {
@@ -242,6 +251,7 @@ Result<Bytes> update_of(bson::Document description) {
                   fmt::format("a change event sets the path '{}' twice", element.name));
     child->value = element.value;
   }
+  if (diff.is_empty()) return Bytes();
   bson::Builder update;
   update.append_int32("$v", 2);
   update.begin_document("diff");
