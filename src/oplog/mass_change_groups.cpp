@@ -19,6 +19,8 @@ constexpr std::uint32_t monitor_seconds_max = 80;
 constexpr std::uint64_t monitor_passes_min = 3;
 // A pass so much larger than the others is not the monitor's.
 constexpr std::uint64_t pass_ratio_max = 5;
+// Changes remembered at a time that are no burst yet; beyond, all are forgotten.
+constexpr std::size_t waiting_max = 500'000;
 // Applications update single documents all day.
 constexpr std::uint64_t single_update_factor = 10;
 
@@ -84,8 +86,12 @@ std::uint64_t MassChangeGroups::count_min(const Group& group) const {
   return options_.count_min * (is_everyday ? single_update_factor : 1);
 }
 
+std::uint32_t MassChangeGroups::span_seconds() const {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(options_.span.count(), 1, UINT32_MAX));
+}
+
 std::uint32_t MassChangeGroups::pause_max(const Group& group) const {
-  const auto span = static_cast<std::uint32_t>(options_.span.count());
+  const std::uint32_t span = span_seconds();
   return may_be_expiry(group.kind, group.statement) ? std::max(span, monitor_seconds_max) : span;
 }
 
@@ -122,7 +128,8 @@ void MassChangeGroups::add(const SingleChange& change,
 void MassChangeGroups::wait(Group& group, const SingleChange& change) {
   group.waiting.push_back({id_document(change.id), change.time, change.before, change.wall_ms,
                            to_bytes(change.session)});
-  const auto span = static_cast<std::uint32_t>(options_.span.count());
+  if (++waiting_count_ > waiting_max) forget_waiting();
+  const std::uint32_t span = span_seconds();
   auto& waiting = group.waiting;
   const auto seconds = [&](std::size_t at) { return waiting[at].time.ts.seconds; };
   // A change long before the others has nothing to do with them.
@@ -130,18 +137,23 @@ void MassChangeGroups::wait(Group& group, const SingleChange& change) {
     if (seconds(waiting.size() - 1) - seconds(0) > span) return true;
     return waiting.size() > 1 && seconds(1) - seconds(0) > span / 4;
   };
-  while (is_stray()) waiting.pop_front();
+  const auto drop_first = [&] {
+    waiting.pop_front();
+    --waiting_count_;
+  };
+  while (is_stray()) drop_first();
   if (waiting.size() < count_min(group)) return;
   const Bytes newest = waiting.back().session;
   const auto of_newest = std::count_if(waiting.begin(), waiting.end(),
                                        [&](const Waiting& each) { return each.session == newest; });
   const bool is_one_session = static_cast<std::size_t>(of_newest) * 5 >= waiting.size() * 4;
-  while (is_one_session && waiting.front().session != newest) waiting.pop_front();
+  while (is_one_session && waiting.front().session != newest) drop_first();
   if (waiting.size() < count_min(group)) return;
 
   group.is_burst = true;
   std::deque<Waiting> first = std::move(waiting);
   waiting.clear();
+  waiting_count_ -= first.size();
   for (const Waiting& each : first) {
     SingleChange one = change;
     one.id = bson::Document::trusted(each.id).begin()->value;
@@ -199,12 +211,23 @@ void MassChangeGroups::close(Group& group) {
     }
     emit_(std::move(out));
   }
+  waiting_count_ -= group.waiting.size();
+  group.waiting.clear();
   group.is_burst = false;
   group.all.clear();
   group.pass.clear();
   group.largest.clear();
   group.pass_count = 0;
   group.is_regular = true;
+}
+
+// Keeps the change that was added last.
+void MassChangeGroups::forget_waiting() {
+  for (auto& [name, group] : groups_) {
+    while (group.waiting.size() > 1) group.waiting.pop_front();
+  }
+  waiting_count_ = 0;
+  for (const auto& [name, group] : groups_) waiting_count_ += group.waiting.size();
 }
 
 // Makes room: first what is over anyway, then the quietest.

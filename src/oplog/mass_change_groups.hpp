@@ -90,10 +90,13 @@ class MassChangeGroups {
   void end_pass(Group& group);
   void close(Group& group);
   void forget_quiet(std::uint32_t now);
+  void forget_waiting();
+  std::uint32_t span_seconds() const;
 
   const MassChangeOptions& options_;
   Emit emit_;
   std::unordered_map<std::string, Group> groups_;
+  std::size_t waiting_count_ = 0;  // of all groups
   std::string name_;
   Bytes key_;
 };

@@ -244,8 +244,15 @@ class DeletionScan {
 
 Result<ScanDeletionsResult> scan_deletions(repo::Repository& repository,
                                            const ScanDeletionsOptions& options) {
-  if (options.count_min == 0 || options.span.count() < 1)
-    return fail(ErrorCode::usage, "a burst has at least one change and lasts at least a second");
+  constexpr std::uint64_t count_min_max = 10'000;
+  constexpr std::chrono::seconds span_max = std::chrono::hours(24);
+  if (options.count_min == 0 || options.count_min > count_min_max)
+    return fail(ErrorCode::usage, fmt::format("a burst begins with 1 to {} changes; {} is outside",
+                                              count_min_max, options.count_min));
+  if (options.span.count() < 1 || options.span > span_max)
+    return fail(ErrorCode::usage, fmt::format("the span of a burst is 1 to {} seconds; {} is "
+                                              "outside",
+                                              span_max.count(), options.span.count()));
   NamespaceChoice choice = TRY(NamespaceChoice::make(options.only, {}));
   const auto snapshots = TRY(repository.snapshots());
   TRY(repository.load_index());
