@@ -147,7 +147,8 @@ Result<GrantReport> check_grants(Connection& connection, Purpose purpose) {
   report.user = first_user(reply.body());
   if (report.user.empty()) {
     const bool minds = TRY(minds_strangers(connection));
-    if (!minds) return unknown("the server has no access control: whoever reaches it may do everything");
+    if (!minds)
+      return unknown("the server has no access control: whoever reaches it may do everything");
     report.missing = needed_for(purpose);
     return report;
   }

@@ -69,6 +69,7 @@ class RestoreWriter final : public MomentSink {
   Result<void> write(ByteView document);
   Result<void> flush();
   Result<void> note_confirmed();
+  void add_view(const NamespaceName& target, const Bytes& options);
   Result<void> take_view_definition(ByteView document);
   WrittenCollection& current() { return collections_.back(); }
 

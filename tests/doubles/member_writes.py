@@ -275,10 +275,20 @@ class Writer:
 
     def do_drop(self, command):
         collection = self.cluster.catalog.by_name.get(command.namespace())
-        if collection is None:
+        if collection is not None:
+            self._drop(collection)
+        elif not self._drop_view(command):
             raise ServerError(26, "ns not found")
-        self._drop(collection)
         return rb.document(rb.element(b"ns", rb.text(command.namespace())))
+
+    def _drop_view(self, command):
+        """Whether there was such a view: a document of system.views."""
+        views = self.cluster.catalog.by_name.get(f"{command.db}.system.views")
+        key = rb.key(rb.text(command.namespace()))
+        if views is None or key not in views.documents:
+            return False
+        self.delete(views, key)
+        return True
 
     def _drop(self, collection):
         database, name = collection.name.split(".", 1)
