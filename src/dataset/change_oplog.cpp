@@ -60,12 +60,14 @@ void ChangeOplog::begin_before(oplog::Timestamp seen) {
 }
 
 Result<std::optional<SeenEntry>> ChangeOplog::oldest() {
-  return std::optional(TRY(seen_entry_of(oplog::change_noop(start_))));
+  const auto seen = TRY(seen_entry_of(oplog::change_noop(start_)));
+  return std::optional(seen);
 }
 
 Result<std::optional<SeenEntry>> ChangeOplog::newest() {
   const oplog::Timestamp at = TRY(feed_->newest());
-  return std::optional(TRY(seen_entry_of(oplog::change_noop(at))));
+  const auto seen = TRY(seen_entry_of(oplog::change_noop(at)));
+  return std::optional(seen);
 }
 
 }  // namespace holdfast::dataset

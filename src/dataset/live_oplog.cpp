@@ -227,7 +227,8 @@ Result<bool> LiveOplog::read_again() {
     TRY(start_read());
     return cursor_->has_buffered();
   }
-  from_ = TRY(oplog::optime_of(last_)).ts;
+  const oplog::OpTime last = TRY(oplog::optime_of(last_));
+  from_ = last.ts;
   TRY(start_read());
   const auto first = TRY(cursor_->next());
   if (!first || !std::equal(first->begin(), first->end(), last_.begin(), last_.end()))
@@ -251,7 +252,8 @@ Result<std::optional<SeenEntry>> LiveOplog::end_of_oplog(std::int32_t direction)
   request.limit = 1;
   const auto entry = TRY(first_of(request).while_doing("reading an end of the oplog"));
   if (!entry) return std::optional<SeenEntry>();
-  return std::optional(TRY(seen_entry_of(*entry)));
+  const auto seen = TRY(seen_entry_of(*entry));
+  return std::optional(seen);
 }
 
 Result<std::optional<SeenEntry>> LiveOplog::find(oplog::Timestamp at) {
@@ -264,7 +266,8 @@ Result<std::optional<SeenEntry>> LiveOplog::find(oplog::Timestamp at) {
   request.limit = 1;
   const auto entry = TRY(first_of(request).while_doing("looking for an entry of the oplog"));
   if (!entry) return std::optional<SeenEntry>();
-  return std::optional(TRY(seen_entry_of(*entry)));
+  const auto seen = TRY(seen_entry_of(*entry));
+  return std::optional(seen);
 }
 
 // The newest entry first: a transaction that begins after this read needs no earlier one.

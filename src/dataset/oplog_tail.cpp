@@ -136,7 +136,8 @@ Result<std::optional<SeenEntry>> OplogTail::wait_for_first() {
   const auto entry = TRY(source_.next(options_.wait_max));
   if (!entry) return std::optional<SeenEntry>();
   first_bytes_.assign(entry->begin(), entry->end());
-  return std::optional(TRY(seen_entry_of(first_bytes_)));
+  const auto seen = TRY(seen_entry_of(first_bytes_));
+  return std::optional(seen);
 }
 
 Result<std::optional<TailEvent>> OplogTail::begin_at_start(const std::optional<SeenEntry>& first) {

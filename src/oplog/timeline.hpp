@@ -37,8 +37,8 @@ enum class Relation : std::uint8_t {
 std::string_view name_of(Relation relation);
 
 // A stretch of entries without a gap. Ends ascend strictly; a segment may begin inside the one
-// before it, when two captures ran at the same time: then the entry that ends the one before must be
-// found in it, with the same bytes, which only reading can tell.
+// before it, when two captures ran at the same time: then the entry that ends the one before must
+// be found in it, with the same bytes, which only reading can tell.
 struct Chain {
   std::vector<SegmentFacts> segments;
   OpTime first() const { return segments.front().first; }

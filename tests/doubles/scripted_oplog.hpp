@@ -56,16 +56,18 @@ class ScriptedOplog final : public dataset::OplogSource {
 
   Result<std::optional<dataset::SeenEntry>> oldest() override {
     if (entries.empty()) return std::optional<dataset::SeenEntry>();
-    return std::optional(TRY(dataset::seen_entry_of(entries.front())));
+    const auto seen = TRY(dataset::seen_entry_of(entries.front()));
+    return std::optional(seen);
   }
   Result<std::optional<dataset::SeenEntry>> newest() override {
     if (entries.empty()) return std::optional<dataset::SeenEntry>();
-    return std::optional(TRY(dataset::seen_entry_of(entries.back())));
+    const auto seen = TRY(dataset::seen_entry_of(entries.back()));
+    return std::optional(seen);
   }
   Result<std::optional<dataset::SeenEntry>> find(oplog::Timestamp at) override {
     ++find_count;
     for (const Bytes& entry : entries)
-      if (time_of(entry) == at) return std::optional(TRY(dataset::seen_entry_of(entry)));
+      if (time_of(entry) == at) return seen(entry);
     return std::optional<dataset::SeenEntry>();
   }
   Result<oplog::Timestamp> start_for_base() override {
@@ -81,6 +83,10 @@ class ScriptedOplog final : public dataset::OplogSource {
   }
 
  private:
+  static Result<std::optional<dataset::SeenEntry>> seen(const Bytes& entry) {
+    const auto found = TRY(dataset::seen_entry_of(entry));
+    return std::optional(found);
+  }
   static ErrorCode take(std::deque<ErrorCode>& from) {
     const ErrorCode code = from.front();
     from.pop_front();
