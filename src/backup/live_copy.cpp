@@ -141,7 +141,10 @@ class LiveCopy::Worker {
   }
 
   Result<void> attempt_once(const Task& task) {
-    if (!connection_) connection_.emplace(TRY(setup_.deployment.connect_to(setup_.member)));
+    if (!connection_) {
+      auto connection = TRY(setup_.deployment.connect_to(setup_.member));
+      connection_.emplace(std::move(connection));
+    }
     return task.way == CopyWay::sorted ? copy_sorted(task) : copy_range(task);
   }
 

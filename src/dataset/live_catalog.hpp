@@ -17,8 +17,8 @@ struct LiveCatalog {
 // only what describes a cluster; of `admin` all but `system.keys`. Pure.
 bool is_backed_up(std::string_view db, std::string_view collection);
 
-// Lists databases, collections and indexes. Where a member of a replica set lists no UUID it is that
-// of namespace_uuid.hpp, as in its oplog; of a lone server it is absent. Errors: those of
+// Lists databases, collections and indexes. Where a member of a replica set lists no UUID, it is
+// that of namespace_uuid.hpp, as in its oplog; of a lone server it is absent. Errors: those of
 // Connection::run_ok; limit_exceeded above collections_max.
 Result<LiveCatalog> read_live_catalog(mongo::Connection& connection);
 

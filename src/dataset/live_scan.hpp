@@ -30,8 +30,8 @@ enum class ScanOutcome : std::uint8_t {
 // Takes a document and K(_id), empty if it has no `_id`. Valid during the call.
 using OnDocument = std::function<Result<void>(ByteView document, ByteView key)>;
 
-// Majority reads where the server has them, if not at a moment. A collection that is gone is empty. Errors: those of
-// mongo::Cursor, and of `on_document`.
+// Majority reads where the server has them, if not at a moment. A collection that is gone is empty.
+// Errors: those of mongo::Cursor, and of `on_document`.
 Result<ScanOutcome> scan_range(mongo::Connection& connection, const ScanRequest& request,
                                const OnDocument& on_document);
 

@@ -2,10 +2,9 @@
 // Its database `holdfast_contract` is dropped.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-
 #include "base/rng.hpp"
 #include "bson/builder.hpp"
+#include "cli/environment.hpp"
 #include "mongo/cursor.hpp"
 #include "mongo/deployment.hpp"
 #include "mongo/grants.hpp"
@@ -32,9 +31,9 @@ struct World {
 
 // The server's address; says so when there is none.
 const char* server() {
-  const char* uri = std::getenv("HOLDFAST_TEST_MONGO");
-  if (uri == nullptr) MESSAGE("SKIPPED: HOLDFAST_TEST_MONGO names no server");
-  return uri;
+  static const auto uri = cli::environment("HOLDFAST_TEST_MONGO");
+  if (!uri) MESSAGE("SKIPPED: HOLDFAST_TEST_MONGO names no server");
+  return uri ? uri->c_str() : nullptr;
 }
 
 Reply drop(Connection& connection) {
