@@ -362,6 +362,49 @@ TEST_CASE("Companions that are left over from before are rolled up at the start"
   CHECK(world.recorded() == world.oplog.entries);
 }
 
+TEST_CASE("Segments that two captures published at the same time are read once, and compared") {
+  StreamWorld world;
+  world.serve(10, 10);
+  REQUIRE(world.run().has_value());
+  auto repository = world.memory.open_indexed();
+  const auto publish = [&](std::uint32_t first, std::uint32_t last, std::int64_t term) {
+    StreamPublisher publisher(repository, {"shop", {}, {}, {}}, {}, {});
+    const auto published = publisher.publish(
+        dataset::segments_tag, [&](SegmentSnapshot& to, repo::Writer&) -> Result<void> {
+          oplog::SegmentScan scan;
+          Bytes bytes;
+          for (std::uint32_t second = first; second <= last; ++second) {
+            const Bytes entry = StreamWorld::entry_of(second, second > 13 ? term : 1);
+            TRY(scan.add(entry));
+            append(bytes, entry);
+          }
+          return to.add(scan.finish(), bytes);
+        });
+    REQUIRE(published.has_value());
+  };
+  publish(10, 15, 1);
+  publish(12, 18, 1);
+  world.serve(11, 22);
+  const auto result = world.run();
+  REQUIRE_MESSAGE(result.has_value(), MemoryRepository::describe_failure(result));
+  CHECK(result->status.entry_count == 4);
+  CHECK(world.recorded() == world.oplog.entries);
+
+  publish(13, 30, 2);
+  auto fresh = world.memory.open_indexed();
+  const auto snapshots = fresh.snapshots().value();
+  auto points = catalog::MongoPoints::load(fresh, snapshots, "shop");
+  if (!points.has_value()) {
+    CHECK(points.error().code == ErrorCode::conflict);
+    return;
+  }
+  catalog::SegmentEntries entries(*points, points->timeline().chains().back(), 0);
+  auto entry = entries.next();
+  while (entry.has_value() && *entry) entry = entries.next();
+  REQUIRE_FALSE(entry.has_value());
+  CHECK(entry.error().code == ErrorCode::conflict);
+}
+
 TEST_CASE("An oplog that is about to be overwritten is warned of") {
   StreamWorld world;
   world.serve(10, 1000);

@@ -185,6 +185,40 @@ TEST_CASE("a stored segment that lost bytes is noticed before it is compared") {
   CHECK(refused.error().code == ErrorCode::corrupt);
 }
 
+TEST_CASE("an intake passes segments that overlap or lie inside others without a complaint") {
+  Store store;
+  // Two captures at the same time, and what a merged segment has left over.
+  const auto record = [&](std::uint32_t from, std::uint32_t to, const oplog::SegmentFacts* before) {
+    oplog::SegmentScan scan(before);
+    Bytes bytes;
+    for (const Bytes& each : entries(from, to)) {
+      REQUIRE(scan.add(each).has_value());
+      append(bytes, each);
+    }
+    const auto facts = scan.finish();
+    store.segments.push_back({facts, "snapshot"});
+    store.files[segment_path(facts)] = bytes;
+    return facts;
+  };
+  const auto first = record(1, 10, nullptr);
+  record(1, 4, nullptr);
+  record(5, 7, nullptr);
+  record(6, 15, nullptr);
+  const auto last = record(11, 20, &first);
+  REQUIRE(store.chains().size() == 1);
+  const auto again = store.take(entries(1, 30));
+  REQUIRE_MESSAGE(again.has_value(), describe(again.error()));
+  CHECK(again->known_count == 20);
+  CHECK(again->new_count == 10);
+  CHECK(store.chains().size() == 1);
+  CHECK(store.chains()[0].last().ts == oplog::Timestamp{30, 1});
+  CHECK(store.segments.back().facts.previous == last.last);
+
+  auto other = entries(1, 12);
+  other.push_back(entry(13, 1, Kind::insert, 5));
+  CHECK_FALSE(store.take(other).has_value());
+}
+
 TEST_CASE("a segment list goes through its JSON unchanged") {
   Store store;
   REQUIRE(store.take(entries(1, 20)).has_value());
