@@ -11,7 +11,6 @@
 #include "backup/segment_snapshot.hpp"
 #include "backup/window_capture.hpp"
 #include "catalog/recorded_segments.hpp"
-#include "dataset/live_oplog.hpp"
 
 namespace holdfast::backup {
 
@@ -55,7 +54,7 @@ class MongoBackup {
 
  private:
   Result<void> open_oplog() {
-    auto source = dataset::open_live_oplog(deployment_, context_);
+    auto source = dataset::open_history(deployment_, context_, options_.history);
     auto facts = source.has_value() ? (*source)->facts() : Result<dataset::OplogFacts>();
     const Error* error = !source.has_value()  ? &source.error()
                          : !facts.has_value() ? &facts.error()
@@ -162,7 +161,7 @@ class MongoBackup {
                               .threads = threads,
                               .sort_memory_bytes_max = options_.sort_memory_bytes_max};
     std::vector<dataset::MongoCollection> missing = catalog_.collections;
-    for (int round = 0; !missing.empty(); ++round) {
+    for (int round = 0; round == 0 || !missing.empty(); ++round) {
       if (round == catalog_rounds_max)
         return fail(ErrorCode::conflict,
                     fmt::format("collections come faster than they can be copied, as {} did",

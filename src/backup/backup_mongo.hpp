@@ -6,6 +6,7 @@
 // segments are published, last the base. After each round, and when it ends with an error, what is
 // stored is kept as a small snapshot `kind=partial`, from which the next run goes on.
 #include "backup/import_mongo.hpp"
+#include "dataset/change_oplog.hpp"
 #include "mongo/deployment.hpp"
 
 namespace holdfast::backup {
@@ -15,6 +16,7 @@ struct BackupMongoOptions {
   SnapshotAuthor author;
   std::vector<std::string> tags;
   std::filesystem::path temp_directory;  // for the oplog of the window and for sorting
+  dataset::HistoryFrom history = dataset::HistoryFrom::oplog;  // of the window
   std::size_t threads = 4;
   std::size_t range_bytes = std::size_t{64} << 20;  // about; what is read again after a cut
   std::chrono::seconds round_time{20};              // between two partial snapshots

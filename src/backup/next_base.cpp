@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "dataset/live_oplog.hpp"
-
 namespace holdfast::backup {
 
 namespace {
@@ -32,7 +30,8 @@ Result<FullDecision> decide(repo::Repository& repository, const NextBaseOptions&
 // Records the oplog up to what the server has now.
 Result<void> catch_up(repo::Repository& repository, mongo::Deployment& deployment,
                       const NextBaseOptions& options) {
-  const auto source = TRY(dataset::open_live_oplog(deployment, repository.context()));
+  const auto source =
+      TRY(dataset::open_history(deployment, repository.context(), options.full.history));
   const auto newest = TRY(source->newest());
   if (!newest) return {};
   StreamOptions stream;
@@ -57,7 +56,9 @@ Result<SyntheticResult> compute(repo::Repository& repository, mongo::Deployment&
   synthetic.memory_bytes_max = options.memory_bytes_max;
   synthetic.rules = options.rules;
   synthetic.writer = options.full.writer;
-  synthetic.live = live.get();
+  // Samples are compared with what the oplog says has changed since.
+  const bool has_oplog = options.full.history == dataset::HistoryFrom::oplog;
+  synthetic.live = has_oplog ? live.get() : nullptr;
   return synthetic_full(repository, synthetic);
 }
 

@@ -145,6 +145,9 @@ void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line) {
       ->group(group);
   verb->add_option("--max-lag", line.lag_max, "pause while a secondary lags more, like 10s")
       ->group(group);
+  verb->add_flag("--change-streams", line.change_streams,
+                 "read history from change streams, where nobody may read the oplog")
+      ->group(group);
   verb->add_option("--full-every", line.full_every_days,
                    "days after which everything is read from the server again")
       ->capture_default_str()
@@ -163,6 +166,7 @@ Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line
   options.full.writer = common.writer;
   if (!line.max_rate.empty()) options.full.max_rate = TRY(parse_size(line.max_rate));
   options.full.max_load = line.max_load;
+  if (line.change_streams) options.full.history = dataset::HistoryFrom::change_stream;
   if (!line.lag_max.empty()) {
     const auto lag = TRY(parse_span(line.lag_max));
     options.full.lag_max = std::chrono::duration_cast<std::chrono::seconds>(lag);
@@ -178,7 +182,8 @@ Result<int> backup_database(Session& session, const BackupDatabaseLine& line,
     return fail(ErrorCode::usage, "a database needs a name in the repository: --dataset NAME");
   const auto options = TRY(next_base_options(line, common));
   const auto deployment = TRY(connect(session, line.uri));
-  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, mongo::Purpose::backup));
+  const auto purpose = line.change_streams ? mongo::Purpose::change_stream : mongo::Purpose::backup;
+  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, purpose));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "backup"));
   const auto started = session.context().clock.monotonic();
   const auto result = TRY(backup::next_base(*repository, *deployment, options));

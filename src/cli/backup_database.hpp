@@ -13,6 +13,7 @@ struct BackupDatabaseLine {
   std::uint32_t max_load = 0;
   std::size_t connections = 4;
   unsigned full_every_days = 30;
+  bool change_streams = false;
 };
 
 void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line);

@@ -10,7 +10,6 @@
 #include "cli/command.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
-#include "dataset/live_oplog.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -93,8 +92,11 @@ Result<int> run_stream(Session& session, const StreamLine& line) {
   auto options = TRY(options_of(line));
   const auto base_options = TRY(next_base_options(line.database, {.tags = line.tags}));
   const auto deployment = TRY(connect(session, line.database.uri));
-  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, mongo::Purpose::stream));
-  const auto source = TRY(dataset::open_live_oplog(*deployment, session.context()));
+  const auto purpose =
+      line.database.change_streams ? mongo::Purpose::change_stream : mongo::Purpose::stream;
+  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, purpose));
+  const auto source =
+      TRY(dataset::open_history(*deployment, session.context(), base_options.full.history));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "stream"));
   options.take_base = base_taker(session, *repository, *deployment, base_options);
   options.on_status = [&session](const backup::StreamStatus& status) {
@@ -130,6 +132,8 @@ void add_stream(CommandLine& line) {
                    "warn when the server's oplog would last for less than this")
       ->capture_default_str();
   verb->add_option("--tag", given->tags, "tag of the snapshots (repeatable)");
+  verb->add_flag("--change-streams", given->database.change_streams,
+                 "read history from change streams, where nobody may read the oplog");
   verb->add_option("--connections", given->database.connections, "for a base, at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 16));

@@ -1,5 +1,7 @@
 #include "dataset/change_oplog.hpp"
 
+#include "dataset/live_oplog.hpp"
+
 namespace holdfast::dataset {
 
 namespace {
@@ -68,6 +70,12 @@ Result<std::optional<SeenEntry>> ChangeOplog::newest() {
   const oplog::Timestamp at = TRY(feed_->newest());
   const auto seen = TRY(seen_entry_of(oplog::change_noop(at)));
   return std::optional(seen);
+}
+
+Result<std::unique_ptr<OplogSource>> open_history(mongo::Deployment& deployment, Context& context,
+                                                  HistoryFrom from) {
+  if (from == HistoryFrom::oplog) return open_live_oplog(deployment, context);
+  return std::make_unique<ChangeOplog>(make_live_change_feed(deployment));
 }
 
 }  // namespace holdfast::dataset

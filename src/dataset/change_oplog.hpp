@@ -63,4 +63,11 @@ class ChangeOplog final : public OplogSource {
 // unsupported for servers before 6.0 and those without change streams.
 std::unique_ptr<ChangeFeed> make_live_change_feed(mongo::Deployment& deployment);
 
+// Where a server's history is read.
+enum class HistoryFrom : std::uint8_t { oplog, change_stream };
+
+// open_live_oplog(), or a change stream in its role. Deployment and Context must outlive it.
+Result<std::unique_ptr<OplogSource>> open_history(mongo::Deployment& deployment, Context& context,
+                                                  HistoryFrom from);
+
 }  // namespace holdfast::dataset

@@ -110,6 +110,7 @@ std::vector<Grant> needed_for(Purpose purpose) {
     needed.push_back({"find", "admin", "system.users", false});
     needed.push_back({"find", "admin", "system.roles", false});
   }
+  if (purpose == Purpose::change_stream) needed.push_back(on_any("changeStream"));
   if (purpose == Purpose::restore)
     for (const auto* action : {"insert", "createCollection", "createIndex", "dropCollection",
                                "collMod", "bypassDocumentValidation"})

@@ -19,7 +19,8 @@ struct Grant {
   std::string describe() const;  // "find on local.oplog.rs", "replSetGetStatus on the cluster"
 };
 
-enum class Purpose : std::uint8_t { backup, stream, restore, compare };
+// change_stream: backup and stream where nobody may read the oplog.
+enum class Purpose : std::uint8_t { backup, stream, change_stream, restore, compare };
 std::vector<Grant> needed_for(Purpose purpose);
 
 struct GrantReport {
