@@ -170,10 +170,13 @@ class SyntheticRun {
     return tags;
   }
 
-  // A history that does not fit its base is no reason to stay without a new one.
+  // A base that is damaged, or that the history does not fit, is no reason to stay without a new
+  // one: for the caller both are one thing.
   static Error with_advice(Error error) {
     const bool is_misfit = error.code == ErrorCode::anomaly || error.code == ErrorCode::corrupt;
-    if (is_misfit) error.message += ": a full backup from the server is needed";
+    if (!is_misfit) return error;
+    error.code = ErrorCode::anomaly;
+    error.message += ": a full backup from the server is needed";
     return error;
   }
 

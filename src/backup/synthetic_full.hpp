@@ -55,9 +55,10 @@ struct SyntheticResult {
 };
 
 // The caller holds a shared lock on the repository. Loads the index. Errors: no_point (no base with
-// a window), history_lost (a gap after the base), anomaly, unsupported (an entry, or a change, that
-// can not be followed from this base), those of oplog::materialise, of the store and of the server;
-// interrupted. Each of the first says that a full backup is needed and why.
+// a window), history_lost (a gap after the base), anomaly (also a damaged base), unsupported (an
+// entry, or a change, that can not be followed from this base), those of oplog::materialise, of the
+// store and of the server; interrupted. Each of the first says that a full backup is needed and
+// why.
 Result<SyntheticResult> synthetic_full(repo::Repository& repository,
                                        const SyntheticOptions& options);
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "backup/base_rewrite.hpp"
 #include "backup/import_mongo.hpp"
 #include "catalog/stored_base.hpp"
 #include "doubles/database_model.hpp"
@@ -183,6 +184,33 @@ TEST_CASE("a history that does not fit the base is refused") {
   REQUIRE_FALSE(result.has_value());
   CHECK(result.error().code == ErrorCode::anomaly);
   CHECK(result.error().message.find("full backup") != std::string::npos);
+}
+
+TEST_CASE("a chunk index that does not add up to the manifest is noticed") {
+  DatabaseModel model = shop();
+  SyntheticWorld world;
+  const auto id = world.import_base(model);
+  auto repository = world.memory.open_indexed();
+  const auto stored = repository.load_snapshot(id).value();
+  const auto base = catalog::StoredBase::open(repository, stored).value();
+  auto writer = repo::Writer::make(repository).value();
+  repo::SnapshotFiles files(repository, stored.snapshot.tree);
+  RangeChoice samples(world.memory.rng, 0);
+  dataset::StoredCollection collection = base->manifest().collections.front();
+  const auto take_over = [&]() -> Result<void> {
+    CollectionRewrite rewrite(writer, chunk_seed_of(repository), collection.facts, samples);
+    std::uint64_t read_count = 0;
+    auto reader = TRY(RewriteReader::open(repository, files, collection, rewrite, read_count));
+    reader->unchanged_below(std::nullopt);
+    const auto document = TRY(reader->next());
+    CHECK_FALSE(document.has_value());
+    CHECK(read_count == 0);
+    CHECK(reader->left_out_count() == 400);
+    return {};
+  };
+  CHECK(take_over().has_value());
+  ++collection.count;
+  CHECK(take_over().error().code == ErrorCode::corrupt);
 }
 
 TEST_CASE("without a base that tells its time there is nothing to go on from") {
