@@ -332,7 +332,18 @@ class Commands:
             elif bound:
                 plan.high = min(plan.high, rb.key(bound))
 
+    def _use_unique_index(self, collection, plan):
+        """Equality on all fields of a unique index finds one document, without a scan."""
+        if plan.has_range or not plan.equals:
+            return
+        for _, names, _, known in self.cluster.writer.unique_indexes(collection):
+            if all(name in plan.equals for name in names):
+                key = known.get(tuple(plan.equals[name] for name in names))
+                plan.keys = set() if key is None else {key}
+
     def _document_cursor(self, command, collection, plan, at):
+        if at is None:
+            self._use_unique_index(collection, plan)
         order = sort_order(command.body("sort"))
         hint = command.shape.get(b"hint")
         if not order and hint and hint[0] == rb.OBJECT:

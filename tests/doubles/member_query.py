@@ -20,6 +20,7 @@ class Plan:
         self.low, self.high = LEAST, PAST
         self.keys = None  # exactly these
         self.tests = []
+        self.equals = {}  # field: the key that it must have, for other indexes
         self.indexed = indexed
         self._read(raw)
 
@@ -55,6 +56,8 @@ class Plan:
         for how, kind, operand in rb.elements(value[1]):
             if name == self.indexed and self._narrow(how, (kind, operand)):
                 continue
+            if how == b"$eq" and kind not in (rb.ARRAY, rb.NULL):
+                self.equals[name] = rb.key((kind, operand))
             self.tests.append(condition(name, how, (kind, operand)))
 
     def _narrow(self, how, operand):

@@ -115,7 +115,7 @@ class Writer:
 
     # ---- unique indexes ----
 
-    def _indexes(self, collection):
+    def unique_indexes(self, collection):
         count = len(collection.indexes)
         known = self.unique.get(collection.uuid)
         if known is None or known[0] != count:
@@ -139,7 +139,7 @@ class Writer:
         return index
 
     def _reserve(self, collection, key, raw):
-        indexes = self._indexes(collection) if len(collection.indexes) > 1 else ()
+        indexes = self.unique_indexes(collection) if len(collection.indexes) > 1 else ()
         for index in indexes:
             if index[3].get(values_of(raw, index), key) != key:
                 raise duplicate(collection, index[0], raw, index[1])
@@ -149,7 +149,7 @@ class Writer:
                 index[3][values] = key
 
     def _release(self, collection, key, raw):
-        for index in self._indexes(collection) if len(collection.indexes) > 1 else ():
+        for index in self.unique_indexes(collection) if len(collection.indexes) > 1 else ():
             if index[3].get(values_of(raw, index)) == key:
                 del index[3][values_of(raw, index)]
 
