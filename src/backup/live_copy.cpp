@@ -235,7 +235,9 @@ class LiveCopy::Worker {
 };
 
 LiveCopy::LiveCopy(const LiveCopySetup& setup, std::vector<CollectionCopy> collections)
-    : setup_(setup), snapshot_at_(setup.snapshot_at), collections_(std::move(collections)) {}
+    : setup_(setup), snapshot_at_(setup.snapshot_at), collections_(std::move(collections)) {
+  for (const CollectionCopy& copy : collections_) bytes_total_ += copy.bytes_estimate;
+}
 
 Result<bool> LiveCopy::run_round(Duration span) {
   collect_tasks();
@@ -335,7 +337,7 @@ void LiveCopy::count_read(std::uint64_t bytes) {
                                .files_done = done,
                                .files_total = collections_.size(),
                                .bytes_done = read,
-                               .bytes_total = 0});
+                               .bytes_total = std::max(bytes_total_, read)});
 }
 
 }  // namespace holdfast::backup

@@ -35,6 +35,7 @@ struct CollectionCopy {
   std::vector<Bytes> bounds;  // usable ones
   std::vector<dataset::IdRange> ranges;
   std::vector<StoredRange> stored;      // one for each range
+  std::uint64_t bytes_estimate = 0;     // by the server; for the eyes of a person
   std::uint64_t duplicate_count = 0;    // left out because of a later one with the same `_id`
   std::optional<std::string> left_out;  // why it can not be read
 
@@ -103,6 +104,7 @@ class LiveCopy {
   Mutex mutex_;
   std::vector<Task> tasks_;  // the last one is next
   std::uint64_t collections_done_ = 0;
+  std::uint64_t bytes_total_ = 0;  // an estimate
   std::uint64_t bytes_read_ = 0;
   std::uint64_t ranges_read_ = 0;
   Duration round_end_{};

@@ -40,7 +40,9 @@ class LivePlan {
       copy.set_sorted();
       return copy;
     }
-    std::vector<Bytes> bounds = TRY(bounds_for(collection));
+    const auto size = TRY(dataset::estimate_size(setup_.connection, collection));
+    copy.bytes_estimate = size ? size->bytes : 0;
+    std::vector<Bytes> bounds = TRY(bounds_for(collection, size));
     copy.set_bounds(dataset::usable_bounds(bounds));
     return copy;
   }
@@ -73,8 +75,8 @@ class LivePlan {
     return true;
   }
 
-  Result<std::vector<Bytes>> bounds_for(const dataset::MongoCollection& collection) {
-    const auto size = TRY(dataset::estimate_size(setup_.connection, collection));
+  Result<std::vector<Bytes>> bounds_for(const dataset::MongoCollection& collection,
+                                        const std::optional<dataset::CollectionSize>& size) {
     if (!size || size->bytes <= setup_.range_bytes) return std::vector<Bytes>();
     const std::size_t count = std::min<std::size_t>(
         dataset::ranges_max - 2, (size->bytes + setup_.range_bytes - 1) / setup_.range_bytes);

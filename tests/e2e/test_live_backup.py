@@ -108,3 +108,23 @@ def test_a_copy_without_writes_is_of_one_moment(repository, start_server):
     told_first = repository.run("backup", "--dataset", "shop", "--json", server.uri).json()
     assert told_first["recoverable_from"] == told_first["recoverable_to"]
     assert told_first["member"] == f"127.0.0.1:{server.port}"
+
+
+def test_an_empty_server_gives_an_empty_base(repository, start_server):
+    server = start_server("scripted")
+    document = repository.run("backup", "--dataset", "shop", "--json", server.uri).json()
+    assert document["collections"] == []
+    assert document["recoverable_from"]
+    repository.check()
+
+
+def test_an_election_during_a_backup_does_no_harm(repository, start_server):
+    server = start_server("scripted", members=3)
+    fill(server)
+    backup = start_backup(repository, server, "--max-rate", "1M", "--connections", "2")
+    time.sleep(1)
+    server.election(seconds=0.5)
+    _, stderr = backup.communicate(timeout=PATIENCE_SECONDS)
+    assert backup.returncode == 0, stderr
+    again = repository.run("backup", "--dataset", "shop", "--full", "--json", server.uri)
+    assert told(again) == expected(server)
