@@ -1,10 +1,6 @@
 #pragma once
-// What a put-back changes, stored in the repository before it is done: a snapshot with the tags
-// `dataset=NAME` and `kind=undo`, path /mongodb/NAME/undo:
-//   .holdfast/undo.json           what it belongs to, and counts by collection
-//   inserted/<db>/<name>.bson     {_id, sha256} of each document that is inserted
-//   replaced/<db>/<name>.bson     each document as it was before, raw
-//   written/<db>/<name>.bson      {_id, sha256} of what replaces it, in the same order
+// What a put-back changes, stored in the repository before it is done: a snapshot of kind `undo`
+// with hashes of what is written and the documents that it replaces (docs/mongodump_format.md 6).
 #include <functional>
 #include <memory>
 

@@ -2,10 +2,9 @@
 // hf_shop and hf_other there are dropped.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-
 #include "backup/import_mongo.hpp"
 #include "bson/builder.hpp"
+#include "cli/environment.hpp"
 #include "doubles/corpus.hpp"
 #include "doubles/memory_repository.hpp"
 #include "recover/compare_mongo.hpp"
@@ -17,9 +16,9 @@ using namespace holdfast::recover;
 
 namespace {
 
-const char* server() {
-  const char* uri = std::getenv("HOLDFAST_TEST_MONGO");
-  if (uri == nullptr) MESSAGE("SKIPPED: HOLDFAST_TEST_MONGO names no server");
+std::optional<std::string> server() {
+  auto uri = cli::environment("HOLDFAST_TEST_MONGO");
+  if (!uri) MESSAGE("SKIPPED: HOLDFAST_TEST_MONGO names no server");
   return uri;
 }
 
@@ -30,7 +29,7 @@ struct Recovery {
   test::ScratchDirectory scratch;
   std::unique_ptr<mongo::Deployment> live;
 
-  explicit Recovery(const char* uri) {
+  explicit Recovery(const std::string& uri) {
     const auto parsed = mongo::Uri::parse(Secret(as_bytes(uri)));
     REQUIRE(parsed.has_value());
     auto connected = mongo::Deployment::connect(*parsed, memory.context);
@@ -101,9 +100,9 @@ struct Recovery {
 }  // namespace
 
 TEST_CASE("A moment is restored, proven equal, and not restored over itself") {
-  const char* uri = server();
-  if (uri == nullptr) return;
-  Recovery recovery(uri);
+  const auto uri = server();
+  if (!uri) return;
+  Recovery recovery(*uri);
   RestoreMongoOptions options;
   options.moment = recovery.request();
   const auto plan = plan_restore(recovery.repository, *recovery.live, options);
@@ -127,9 +126,9 @@ TEST_CASE("A moment is restored, proven equal, and not restored over itself") {
 }
 
 TEST_CASE("Deleted documents are put back, and taken away again by the undo point") {
-  const char* uri = server();
-  if (uri == nullptr) return;
-  Recovery recovery(uri);
+  const auto uri = server();
+  if (!uri) return;
+  Recovery recovery(*uri);
   RestoreMongoOptions options;
   options.moment = recovery.request();
   REQUIRE(recovery.restore(options).is_equal());
