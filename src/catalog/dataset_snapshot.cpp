@@ -8,7 +8,7 @@ namespace {
 
 // "/mongodb/shop", "/mongodb/shop/segments"
 std::string path_of(const std::string& dataset, std::string_view kind) {
-  const std::string path = "/mongodb/" + dataset;
+  std::string path = "/mongodb/" + dataset;
   if (kind == dataset::base_tag) return path;
   return fmt::format("{}/{}", path, kind.substr(kind.find('=') + 1));
 }

@@ -54,19 +54,19 @@ ErrorCode code_of(const bson_error_t& error) {
 
 }  // namespace
 
-void UriCloser::operator()(_mongoc_uri_t* uri) const {
+void UriCloser::operator()(mongoc_uri_t* uri) const {
   mongoc_uri_destroy(uri);
 }
-void PoolCloser::operator()(_mongoc_client_pool_t* pool) const {
+void PoolCloser::operator()(mongoc_client_pool_t* pool) const {
   mongoc_client_pool_destroy(pool);
 }
-void ClientReturner::operator()(_mongoc_client_t* client) const {
+void ClientReturner::operator()(mongoc_client_t* client) const {
   mongoc_client_pool_push(pool, client);
 }
-void SessionCloser::operator()(_mongoc_client_session_t* session) const {
+void SessionCloser::operator()(mongoc_client_session_t* session) const {
   mongoc_client_session_destroy(session);
 }
-void BsonCloser::operator()(_bson_t* document) const {
+void BsonCloser::operator()(bson_t* document) const {
   bson_destroy(document);
 }
 
@@ -101,7 +101,7 @@ Result<UriHandle> parse_uri(const Secret& text) {
   return uri;
 }
 
-Error error_of_driver(const _bson_error_t& error, std::string_view doing) {
+Error error_of_driver(const bson_error_t& error, std::string_view doing) {
   std::string message = error.message;
   while (!message.empty() && (message.back() == '.' || message.back() == ' ')) message.pop_back();
   return {

@@ -1,43 +1,38 @@
 #pragma once
 // libmongoc behind one door, private to this folder: its handles with owners, its errors as ours.
-// Its headers are included by .cpp files only. It keeps the password of a URI in memory of its own
+// No header that others include shows it. It keeps the password of a URI in memory of its own
 // (docs/threat_model.md).
+#include <mongoc/mongoc.h>
+
 #include <memory>
 
 #include "base/secret.hpp"
 #include "mongo/reply.hpp"
 
-struct _bson_t;
-struct _bson_error_t;
-struct _mongoc_uri_t;
-struct _mongoc_client_t;
-struct _mongoc_client_pool_t;
-struct _mongoc_client_session_t;
-
 namespace holdfast::mongo {
 
 struct UriCloser {
-  void operator()(_mongoc_uri_t* uri) const;
+  void operator()(mongoc_uri_t* uri) const;
 };
 struct PoolCloser {
-  void operator()(_mongoc_client_pool_t* pool) const;
+  void operator()(mongoc_client_pool_t* pool) const;
 };
 struct ClientReturner {
-  _mongoc_client_pool_t* pool = nullptr;
-  void operator()(_mongoc_client_t* client) const;
+  mongoc_client_pool_t* pool = nullptr;
+  void operator()(mongoc_client_t* client) const;
 };
 struct SessionCloser {
-  void operator()(_mongoc_client_session_t* session) const;
+  void operator()(mongoc_client_session_t* session) const;
 };
 struct BsonCloser {
-  void operator()(_bson_t* document) const;
+  void operator()(bson_t* document) const;
 };
 
-using UriHandle = std::unique_ptr<_mongoc_uri_t, UriCloser>;
-using PoolHandle = std::unique_ptr<_mongoc_client_pool_t, PoolCloser>;
-using ClientHandle = std::unique_ptr<_mongoc_client_t, ClientReturner>;
-using SessionHandle = std::unique_ptr<_mongoc_client_session_t, SessionCloser>;
-using BsonHandle = std::unique_ptr<_bson_t, BsonCloser>;
+using UriHandle = std::unique_ptr<mongoc_uri_t, UriCloser>;
+using PoolHandle = std::unique_ptr<mongoc_client_pool_t, PoolCloser>;
+using ClientHandle = std::unique_ptr<mongoc_client_t, ClientReturner>;
+using SessionHandle = std::unique_ptr<mongoc_client_session_t, SessionCloser>;
+using BsonHandle = std::unique_ptr<bson_t, BsonCloser>;
 
 // Once per process, before anything else of libmongoc; its log goes nowhere, for it may name URIs.
 void start_driver();
@@ -46,7 +41,7 @@ void start_driver();
 Result<UriHandle> parse_uri(const Secret& text);
 
 // An error that did not come from a server's answer. `doing`: "connecting to mongodb://…".
-Error error_of_driver(const _bson_error_t& error, std::string_view doing);
+Error error_of_driver(const bson_error_t& error, std::string_view doing);
 
 // An answer as it came. Error: malformed.
 Result<Reply> reply_of(ByteView answer);
