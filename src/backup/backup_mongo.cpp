@@ -178,6 +178,7 @@ class MongoBackup {
                 std::back_inserter(copies_));
       TRY(std::move(done));
       missing = TRY(look_again(connection));
+      TRY(check_counts(connection, missing));
     }
     return {};
   }
@@ -211,6 +212,39 @@ class MongoBackup {
     context_.log.warn("what is stored could not be noted for the next run: " +
                       describe(kept.error()));
     return {};
+  }
+
+  // Ranges were to hold every document once. Where the server counted the same before and after,
+  // and something else than they hold, it does not filter as it should: that collection is read
+  // again by one cursor.
+  Result<void> check_counts(mongo::Connection& connection,
+                            std::vector<dataset::MongoCollection>& missing) {
+    for (auto copy = copies_.begin(); copy != copies_.end();) {
+      const bool is_right = TRY(is_counted_right(connection, *copy));
+      copy->counted.reset();
+      if (is_right) {
+        ++copy;
+        continue;
+      }
+      note(
+          fmt::format("{} was read again by one cursor: ranges did not hold what the server counts",
+                      copy->facts.ns()));
+      copy->set_sorted();
+      missing.push_back(copy->facts);
+      partial_.collections.push_back(std::move(*copy));
+      copy = copies_.erase(copy);
+    }
+    return {};
+  }
+
+  static Result<bool> is_counted_right(mongo::Connection& connection, const CollectionCopy& copy) {
+    const bool has_resumed = std::any_of(copy.stored.begin(), copy.stored.end(),
+                                         [](const StoredRange& range) { return range.is_resumed; });
+    if (!copy.counted || copy.left_out || has_resumed || copy.way == CopyWay::sorted) return true;
+    const auto after = TRY(dataset::count_documents(connection, copy.facts));
+    if (after != copy.counted) return true;
+    const std::uint64_t stored = TRY(stored_count(copy));
+    return stored == *copy.counted;
   }
 
   // The catalog after the copy; what is in it and nobody knows of.
@@ -291,7 +325,8 @@ class MongoBackup {
     manifest.server_version = result_.server_version;
     manifest.tool_version = options_.author.program_version;
     manifest.scope = dataset::DumpScope::instance;
-    manifest.has_system_collections = catalog_.has_system_collections;
+    // A member lists them where it has them; with an oplog also those to come are known.
+    manifest.has_system_collections = catalog_.has_system_collections || capture_.has_value();
     manifest.window = result_.base.window;
     result_.base.notes.insert(result_.base.notes.end(), catalog_.notes.begin(),
                               catalog_.notes.end());

@@ -91,6 +91,17 @@ Result<void> collect_chunks(const CollectionCopy& copy, CollectionContent& conte
   return content.finish();
 }
 
+Result<std::uint64_t> stored_count(const CollectionCopy& copy) {
+  std::uint64_t count = 0;
+  const auto add = [&](ByteView raw) -> Result<void> {
+    const auto entry = TRY(dataset::decode_chunk_entry(bson::Document::trusted(raw)));
+    count += entry.count;
+    return {};
+  };
+  TRY(for_each_chunk(copy, add));
+  return count;
+}
+
 // One thread of a round.
 class LiveCopy::Worker {
  public:

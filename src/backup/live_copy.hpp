@@ -34,10 +34,11 @@ struct CollectionCopy {
   CopyWay way = CopyWay::by_ranges;
   std::vector<Bytes> bounds;  // usable ones
   std::vector<dataset::IdRange> ranges;
-  std::vector<StoredRange> stored;      // one for each range
-  std::uint64_t bytes_estimate = 0;     // by the server; for the eyes of a person
-  std::uint64_t duplicate_count = 0;    // left out because of a later one with the same `_id`
-  std::optional<std::string> left_out;  // why it can not be read
+  std::vector<StoredRange> stored;       // one for each range
+  std::optional<std::uint64_t> counted;  // by the server, before a copy in several ranges
+  std::uint64_t bytes_estimate = 0;      // by the server; for the eyes of a person
+  std::uint64_t duplicate_count = 0;     // left out because of a later one with the same `_id`
+  std::optional<std::string> left_out;   // why it can not be read
 
   void set_bounds(std::vector<Bytes> usable);
   void set_sorted();
@@ -48,6 +49,7 @@ struct CollectionCopy {
 // Feeds the chunks of a copied collection in order. REQUIRES: is_done(), of a round that ended
 // well.
 Result<void> collect_chunks(const CollectionCopy& copy, CollectionContent& content);
+Result<std::uint64_t> stored_count(const CollectionCopy& copy);
 
 struct LiveCopySetup {
   Context& context;

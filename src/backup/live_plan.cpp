@@ -44,6 +44,8 @@ class LivePlan {
     copy.bytes_estimate = size ? size->bytes : 0;
     std::vector<Bytes> bounds = TRY(bounds_for(collection, size));
     copy.set_bounds(dataset::usable_bounds(bounds));
+    if (copy.ranges.size() > 1)
+      copy.counted = TRY(dataset::count_documents(setup_.connection, collection));
     return copy;
   }
 

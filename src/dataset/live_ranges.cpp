@@ -159,6 +159,15 @@ Result<std::optional<CollectionSize>> estimate_size(mongo::Connection& connectio
   return std::optional(CollectionSize{*count, *bytes});
 }
 
+Result<std::optional<std::uint64_t>> count_documents(mongo::Connection& connection,
+                                                     const MongoCollection& collection) {
+  bson::Builder command;
+  command.append_text("count", collection.name);
+  const mongo::Reply reply = TRY(connection.run(collection.db, command.finish()));
+  if (!reply.is_ok) return std::optional<std::uint64_t>();
+  return number_in(reply.body(), "n");
+}
+
 Result<std::vector<Bytes>> sample_bounds(mongo::Connection& connection,
                                          const MongoCollection& collection, std::size_t count) {
   if (count < 2) return std::vector<Bytes>();

@@ -44,6 +44,9 @@ struct CollectionSize {
 // An estimate; nothing if the server does not tell.
 Result<std::optional<CollectionSize>> estimate_size(mongo::Connection& connection,
                                                     const MongoCollection& collection);
+// What the server counts (`count`); nothing if it does not.
+Result<std::optional<std::uint64_t>> count_documents(mongo::Connection& connection,
+                                                     const MongoCollection& collection);
 // Bounds that cut the collection into about `count` equal parts, by random samples. None where the
 // server can not sample.
 Result<std::vector<Bytes>> sample_bounds(mongo::Connection& connection,
