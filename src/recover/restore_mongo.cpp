@@ -142,6 +142,11 @@ class MongoRestore {
     const auto built = TRY(catalog_.build_indexes(collection.target, collection.facts.indexes,
                                                   TargetCatalog::Which::with_expiry));
     collection.result.index_count += built;
+    if (built > 0)
+      notes_.note(
+          fmt::format("the server deletes documents of {} by their age from now on, as its "
+                      "indexes say: what had expired goes",
+                      collection.target.ns()));
     const std::string_view time_series = time_series_of(collection.facts.name);
     const NamespaceName name = time_series.empty()
                                    ? collection.target
