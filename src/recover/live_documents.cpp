@@ -1,6 +1,7 @@
 #include "recover/live_documents.hpp"
 
 #include <fmt/format.h>
+#include <utility>
 
 #include "base/channel.hpp"
 #include "base/task_group.hpp"
@@ -94,8 +95,7 @@ class LiveDocuments::Impl {
       const auto document = TRY(cursor.next());
       if (document) append(piece, *document);
       const bool is_full = piece.size() >= read_ahead_bytes || !document;
-      if (is_full && !piece.empty() && !pieces_.push(std::move(piece))) return {};
-      if (is_full) piece = Bytes();
+      if (is_full && !piece.empty() && !pieces_.push(std::exchange(piece, {}))) return {};
       if (!document) return {};
     }
     return {};

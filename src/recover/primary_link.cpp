@@ -23,8 +23,10 @@ bool is_about_id(Document failure, std::string_view message) {
   const auto pattern = failure.find("keyPattern");
   if (pattern && pattern->type == bson::Type::document && !pattern->as_document().is_empty()) {
     const auto keys = pattern->as_document();
-    auto first = keys.begin();
-    return first->name == "_id" && ++first == keys.end();
+    const auto first = keys.begin();
+    auto second = first;
+    ++second;
+    return first->name == "_id" && second == keys.end();
   }
   return message.find("_id_") != std::string_view::npos ||
          message.find("{ _id:") != std::string_view::npos;

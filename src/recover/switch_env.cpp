@@ -208,7 +208,7 @@ Result<std::filesystem::path> free_name(const std::filesystem::path& file, WallT
   constexpr int names_max = 100;
   const std::string first = file.string() + ".before-" + stamp(now);
   for (int number = 1; number <= names_max; ++number) {
-    const std::string name = number == 1 ? first : fmt::format("{}-{}", first, number);
+    std::string name = number == 1 ? first : fmt::format("{}-{}", first, number);
     std::error_code ignored;
     if (!std::filesystem::exists(std::filesystem::symlink_status(name, ignored))) return name;
   }
