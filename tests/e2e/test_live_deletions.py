@@ -1,8 +1,10 @@
 """Documents deleted by mistake: found, shown, brought back, and nothing else is touched.
 
-HOLDFAST_FULL=1 takes 1 000 000 documents instead of 20 000; the undo then has 10 seconds.
+HOLDFAST_FULL=1 takes 1 000 000 documents instead of 20 000. The undo has 10 seconds on a machine
+that has nothing else to do; on one that has, a minute.
 """
 
+import os
 import shlex
 import time
 
@@ -16,7 +18,8 @@ pytestmark = pytest.mark.slow
 DOCUMENT_COUNT = 1_000_000 if live.IS_FULL else 20_000
 LATER_COUNT = 10_000 if live.IS_FULL else 500
 DELETED = range(DOCUMENT_COUNT // 2, DOCUMENT_COUNT // 2 + 100)
-UNDO_SECONDS_MAX = 10
+IS_BUSY = os.getloadavg()[0] > (os.cpu_count() or 1)
+UNDO_SECONDS_MAX = 60 if IS_BUSY else 10
 
 
 def orders_of(server):
@@ -74,21 +77,21 @@ def test_a_mass_deletion_is_found_and_brought_back_by_the_command_shown(lost, re
     command = shlex.split(shown.replace("<mongodb uri>", shlex.quote(server.uri)))
     assert command[:2] == ["holdfast", "restore"]
     assert "--missing-only" in command
-    begun = time.monotonic()
     shown = repository.run(*command[1:], "--preview", "--json").json()
     assert shown["documents"] == 100
     assert judge.judge_collection(orders) == later  # a preview changes nothing
+    begun = time.monotonic()
     told = repository.run(*command[1:], "--json").json()
     seconds = time.monotonic() - begun
     assert told["put_back"]["written"] == 100
     assert told["put_back"]["not_written"] == 0
-    assert seconds < 2 * UNDO_SECONDS_MAX, seconds
+    print(f"undo: {seconds:.1f} s")
+    assert seconds < UNDO_SECONDS_MAX
 
     back = list(judge.raw_documents(orders, {"_id": {"$in": list(DELETED)}}))
     assert sorted(back) == sorted(gone)
     assert orders.count_documents({}) == DOCUMENT_COUNT + LATER_COUNT
     assert orders.find_one({"_id": 7})["total"] == 7777
-    print(f"undo with preview: {seconds:.1f} s")
     again = repository.run(*command[1:], "--json").json()
     assert again["documents"] == 0
 
