@@ -60,7 +60,7 @@ def lost(repository, start_server):
 
 def found_in(repository):
     told = repository.run("scan", "deletions", "--dataset", "shop", "--since", "1h", "--json")
-    return [row for row in told.json()["found"] if row["kind"].startswith("delet")]
+    return [row for row in told.json()["found"] if row["kind"] == "deletes"]
 
 
 def test_a_mass_deletion_is_found_and_brought_back_by_the_command_shown(lost, repository):
