@@ -3,10 +3,14 @@
 HOLDFAST_FULL=1 takes 200 000 documents instead of 10 000.
 """
 
+import subprocess
+import time
+
 import judge
 import live
 import pymongo
 import pytest
+import servers
 from judge import documents_of_every_kind, insert_raw
 
 pytestmark = pytest.mark.slow
@@ -191,3 +195,30 @@ def test_the_next_backup_is_computed_from_the_stream_and_equals_a_real_one(repos
     assert of(second) == of(third)
     assert second["data_added"] < first["data_added"] / 2
     repository.check()
+
+
+def address(server, member):
+    return f"127.0.0.1:{server.ports[member]}"
+
+
+def test_a_secondary_is_read_unless_it_lags_and_never_an_arbiter(repository, start_server):
+    arbiter = servers.free_ports(1)[0]
+    server = start_server("scripted", members=2, arguments=["--arbiter-port", arbiter])
+    server.client().shop.orders.insert_one({"_id": 1})
+    backup = ["backup", "--dataset", "shop", "--full", "--json", server.uri]
+    assert repository.run(*backup).json()["member"] == address(server, 1)
+    server.busy(queued=0, lag_seconds=1000)
+    assert repository.run(*backup).json()["member"] == address(server, 0)
+
+
+def test_a_backup_waits_while_the_server_is_busy(repository, start_server):
+    server = start_server("scripted")
+    insert_raw(server.client().shop.orders, documents_of_every_kind(2000))
+    server.busy(queued=50)
+    process = subprocess.Popen(
+        [str(repository.binary), "backup", "--dataset", "shop", "--max-load", "10", server.uri],
+        env=repository.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    time.sleep(4)
+    assert process.poll() is None
+    server.busy(queued=0)
+    assert process.wait(60) == 0
