@@ -24,7 +24,10 @@ struct ClientReturner {
 struct SessionCloser {
   void operator()(mongoc_client_session_t* session) const;
 };
+// g++ lets no type with an alignment of its own be a template argument: the handle names another.
+struct OwnedBson;
 struct BsonCloser {
+  using pointer = bson_t*;
   void operator()(bson_t* document) const;
 };
 
@@ -32,7 +35,7 @@ using UriHandle = std::unique_ptr<mongoc_uri_t, UriCloser>;
 using PoolHandle = std::unique_ptr<mongoc_client_pool_t, PoolCloser>;
 using ClientHandle = std::unique_ptr<mongoc_client_t, ClientReturner>;
 using SessionHandle = std::unique_ptr<mongoc_client_session_t, SessionCloser>;
-using BsonHandle = std::unique_ptr<bson_t, BsonCloser>;
+using BsonHandle = std::unique_ptr<OwnedBson, BsonCloser>;
 
 // Once per process, before anything else of libmongoc; its log goes nowhere, for it may name URIs.
 void start_driver();
