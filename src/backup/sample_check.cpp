@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "bson/compare.hpp"
 #include "bson/ext_json.hpp"
@@ -40,16 +40,13 @@ bool can_be_asked_for(const dataset::MongoCollection& collection,
 // One range while what changed since the base is found out.
 struct OpenRange {
   const RecordedRange* range = nullptr;
-  Bytes first_key;
-  Bytes last_key;
+  RangeKeys keys;  // of a part
   LiveDocuments::Content live;
   bool is_touched = false;
 
   bool is_whole() const { return range->ids.empty(); }
-  bool holds(ByteView key) const {
-    return is_whole() ||
-           (bson::compare_bytes(first_key, key) <= 0 && bson::compare_bytes(key, last_key) <= 0);
-  }
+  bool is_equal() const { return live.count == range->count && live.digest == range->digest; }
+  bool holds(ByteView key) const { return is_whole() || keys.holds(key); }
   bool is_of(const oplog::Entry& entry) const {
     if (entry.uuid && range->uuid) return *entry.uuid == *range->uuid;
     return entry.ns == range->ns;
@@ -59,10 +56,7 @@ struct OpenRange {
 OpenRange open_range(const RecordedRange& range) {
   OpenRange open;
   open.range = &range;
-  if (range.ids.empty()) return open;
-  const auto ids = Document::trusted(range.ids);
-  bson::append_key(*ids.find("first"), open.first_key);
-  bson::append_key(*ids.find("last"), open.last_key);
+  if (!open.is_whole()) open.keys = keys_of(range);
   return open;
 }
 
@@ -166,13 +160,22 @@ class LaterChanges {
   Bytes key_;
 };
 
-Result<void> read_live(LiveDocuments& live, OpenRange& open) {
-  const RecordedRange& range = *open.range;
-  if (open.is_whole()) {
-    open.live.count = TRY(live.count(range));
-    open.live.digest = range.digest;
-  } else {
-    open.live = TRY(live.content(range));
+// Counts, and parts with one question for each collection.
+Result<void> read_live(LiveDocuments& live, std::vector<OpenRange>& ranges) {
+  std::map<std::string, std::vector<OpenRange*>> parts;
+  for (OpenRange& open : ranges) {
+    if (!open.is_whole()) {
+      parts[open.range->ns].push_back(&open);
+      continue;
+    }
+    open.live.count = TRY(live.count(*open.range).while_doing("counting " + open.range->ns));
+    open.live.digest = open.range->digest;
+  }
+  for (const auto& [ns, of_one] : parts) {
+    std::vector<const RecordedRange*> asked;
+    for (const OpenRange* open : of_one) asked.push_back(open->range);
+    const auto contents = TRY(live.contents(asked).while_doing("reading parts of " + ns));
+    for (std::size_t at = 0; at < of_one.size(); ++at) of_one[at]->live = contents[at];
   }
   return {};
 }
@@ -189,10 +192,6 @@ Result<bool> has_reached(LiveDocuments& live, oplog::Timestamp at) {
   return is_there;
 }
 
-bool is_equal(const OpenRange& open) {
-  return open.live.count == open.range->count && open.live.digest == open.range->digest;
-}
-
 std::string difference_of(const OpenRange& open) {
   const RecordedRange& range = *open.range;
   if (open.live.count == range.count)
@@ -203,6 +202,15 @@ std::string difference_of(const OpenRange& open) {
 }
 
 }  // namespace
+
+bool RangeKeys::holds(ByteView key) const {
+  return bson::compare_bytes(first, key) <= 0 && bson::compare_bytes(key, last) <= 0;
+}
+
+RangeKeys keys_of(const RecordedRange& range) {
+  const auto ids = Document::trusted(range.ids);
+  return {bson::key_of(*ids.find("first")), bson::key_of(*ids.find("last"))};
+}
 
 std::string describe(const RecordedRange& range) {
   if (range.ids.empty()) return range.ns;
@@ -232,33 +240,30 @@ Result<SampleReport> check_samples(LiveDocuments& live, oplog::Timestamp at,
                                    const std::vector<RecordedRange>& ranges,
                                    const SampleCheckOptions& options) {
   SampleReport report;
-  const bool is_there = TRY(has_reached(live, at));
-  if (!is_there) {
-    report.undecided_count = ranges.size();
-    report.notes.push_back(
-        fmt::format("nothing was compared: the server's oplog does not show the entry at {}",
-                    oplog::to_text(at)));
-    return report;
-  }
   std::vector<OpenRange> unequal;
-  for (const RecordedRange& range : ranges) {
-    OpenRange open = open_range(range);
-    TRY(read_live(live, open).while_doing("reading " + describe(range)));
-    if (is_equal(open))
-      ++report.equal_count;
-    else
-      unequal.push_back(std::move(open));
-  }
+  for (const RecordedRange& range : ranges) unequal.push_back(open_range(range));
+  TRY(read_live(live, unequal));
+  const auto drop_equal = [&] {
+    report.equal_count +=
+        std::erase_if(unequal, [](const OpenRange& open) { return open.is_equal(); });
+  };
+  drop_equal();
   if (unequal.empty()) return report;
-  LaterChanges later(unequal, at, options.entries_max);
-  TRY(live.entries(at, [&](ByteView entry) { return later.take(entry); }));
-  if (!later.is_complete()) {
+  const auto undecided = [&] {
     report.undecided_count = unequal.size();
     report.notes.push_back(fmt::format(
-        "{} parts differ from the server, and its oplog does not tell what changed since {}",
+        "{} parts differ from the server, whose oplog does not tell what changed since {}",
         unequal.size(), oplog::to_text(at)));
     return report;
-  }
+  };
+  // The member that was asked may have lagged: what it has once it shows the moment counts.
+  const bool has_it = TRY(has_reached(live, at));
+  if (!has_it) return undecided();
+  TRY(read_live(live, unequal));
+  drop_equal();
+  LaterChanges later(unequal, at, options.entries_max);
+  TRY(live.entries(at, [&](ByteView entry) { return later.take(entry); }));
+  if (!later.is_complete()) return undecided();
   for (const OpenRange& open : unequal) {
     if (open.is_touched)
       ++report.undecided_count;

@@ -27,6 +27,14 @@ struct RecordedRange {
 // "shop.orders, _id 5 to 9"
 std::string describe(const RecordedRange& range);
 
+// The two ends of a range as keys. REQUIRES: it is not a whole collection.
+struct RangeKeys {
+  Bytes first;
+  Bytes last;
+  bool holds(ByteView key) const;
+};
+RangeKeys keys_of(const RecordedRange& range);
+
 // Chooses chunks by chance, each with the same probability, while they pass by. One thread.
 class RangeChoice {
  public:
@@ -55,8 +63,10 @@ class LiveDocuments {
   using TakeEntry = std::function<Result<Wish>(ByteView entry)>;
 
   virtual ~LiveDocuments() = default;
-  // Documents of a range that a majority has.
-  virtual Result<Content> content(const RecordedRange& range) = 0;
+  // Documents of ranges of one collection that a majority has: one for each, in one query, because
+  // some servers read the whole collection for each.
+  virtual Result<std::vector<Content>> contents(
+      const std::vector<const RecordedRange*>& ranges) = 0;
   // Of a whole collection.
   virtual Result<std::uint64_t> count(const RecordedRange& range) = 0;
   // Raw oplog entries that a majority has, from the one at `from` on, to the newest.

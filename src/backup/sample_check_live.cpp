@@ -20,31 +20,51 @@ Bytes ascending(std::string_view field) {
   return order.take();
 }
 
-class DeploymentDocuments final : public LiveDocuments {
- public:
-  explicit DeploymentDocuments(mongo::Deployment& deployment) : deployment_(deployment) {}
-
-  Result<Content> content(const RecordedRange& range) override {
-    const auto ids = bson::Document::trusted(range.ids);
-    bson::Builder filter;
+// {$or: [{_id: {$gte: first, $lte: last}}, …]}
+Bytes filter_of(const std::vector<const RecordedRange*>& ranges) {
+  bson::Builder filter;
+  filter.begin_array("$or");
+  for (std::size_t at = 0; at < ranges.size(); ++at) {
+    const auto ids = bson::Document::trusted(ranges[at]->ids);
+    filter.begin_document(std::to_string(at));
     filter.begin_document("_id");
     filter.append("$gte", *ids.find("first"));
     filter.append("$lte", *ids.find("last"));
     filter.end();
+    filter.end();
+  }
+  filter.end();
+  return filter.take();
+}
+
+class DeploymentDocuments final : public LiveDocuments {
+ public:
+  explicit DeploymentDocuments(mongo::Deployment& deployment) : deployment_(deployment) {}
+
+  Result<std::vector<Content>> contents(const std::vector<const RecordedRange*>& ranges) override {
+    std::vector<RangeKeys> keys;
+    for (const RecordedRange* range : ranges) keys.push_back(keys_of(*range));
+    std::vector<bson::ContentDigest> digests(ranges.size());
     mongo::FindRequest request;
-    request.db = oplog::database_of(range.ns);
-    request.collection = oplog::collection_of(range.ns);
-    request.filter = filter.take();
-    request.hint = ascending("_id");
+    request.db = oplog::database_of(ranges.front()->ns);
+    request.collection = oplog::collection_of(ranges.front()->ns);
+    request.filter = filter_of(ranges);
     request.read_concern = majority();
-    bson::ContentDigest digest;
     auto* const connection = TRY(connected());
     auto cursor = TRY(mongo::Cursor::open(*connection, request));
+    Bytes key;
     while (true) {
       const auto document = TRY(cursor.next());
-      if (!document) return Content{digest.count(), digest.digest()};
-      digest.add(*document);
+      if (!document) break;
+      key.clear();
+      dataset::id_key_of(bson::Document::trusted(*document), key);
+      for (std::size_t at = 0; at < keys.size(); ++at) {
+        if (keys[at].holds(key)) digests[at].add(*document);
+      }
     }
+    std::vector<Content> contents;
+    for (const auto& digest : digests) contents.push_back({digest.count(), digest.digest()});
+    return contents;
   }
 
   // By the collection's own counter; where that differs from what was recorded it may be wrong
