@@ -213,7 +213,8 @@ def large(repository, start_server):
     """A backup of a larger collection, and how it is judged."""
     source = start_server("scripted")
     shop = source.client().shop
-    insert_raw(shop.goods, documents_of_every_kind(live.DOCUMENT_COUNT, unkept=("scoped", "custom")))
+    insert_raw(shop.goods,
+               documents_of_every_kind(live.DOCUMENT_COUNT, unkept=("scoped", "custom")))
     shop.goods.create_index("serial", name="serial")
     repository.run("backup", "--dataset", "shop", "--full", source.uri)
     expected = judge.judge_server(source.client())
