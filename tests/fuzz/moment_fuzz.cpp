@@ -1,12 +1,13 @@
 // What a person types about a database: moments, `_id`s, namespaces and renames.
 #include "base/check.hpp"
 #include "bson/view.hpp"
-#include "recover/browse_mongo.hpp"
 #include "catalog/mongo_moment.hpp"
+#include "recover/browse_mongo.hpp"
 #include "recover/namespace_choice.hpp"
 
 using namespace holdfast;
 using namespace holdfast::catalog;
+using namespace holdfast::recover;
 
 namespace {
 
