@@ -12,8 +12,7 @@ class SegmentSnapshot {
  public:
   // `kind`: history that is used, or dataset::diverged_tag.
   SegmentSnapshot(const repo::Repository& repository, repo::Writer& writer,
-                  const catalog::DatasetLabel& label,
-                  std::string_view kind = dataset::segments_tag)
+                  const catalog::DatasetLabel& label, std::string_view kind = dataset::segments_tag)
       : dataset_(label.dataset), snapshot_(repository, writer, label, kind) {}
 
   Result<void> add(const oplog::SegmentFacts& facts, ByteView entries);

@@ -77,11 +77,11 @@ Result<void> SegmentEntries::skip_overlap(const oplog::SegmentFacts& before) {
     if (time == before.last && oplog::hash_of(*entry) == before.last_entry) return {};
     break;
   }
-  return fail(ErrorCode::conflict,
-              fmt::format("{} contradicts the segment that ends at {}: one of the two was rolled "
-                          "back",
-                          dataset::segment_path(chain_.segments[at_]),
-                          oplog::to_text(before.last.ts)));
+  return fail(
+      ErrorCode::conflict,
+      fmt::format("{} contradicts the segment that ends at {}: one of the two was rolled "
+                  "back",
+                  dataset::segment_path(chain_.segments[at_]), oplog::to_text(before.last.ts)));
 }
 
 Result<void> SegmentEntries::rewind() {

@@ -127,9 +127,7 @@ std::vector<StoredSegment> without_covered(std::vector<StoredSegment> segments) 
 }
 
 SegmentIntake::SegmentIntake(std::vector<StoredSegment> stored, Load load, Save save)
-    : stored_(without_covered(std::move(stored))),
-      load_(std::move(load)),
-      save_(std::move(save)) {}
+    : stored_(without_covered(std::move(stored))), load_(std::move(load)), save_(std::move(save)) {}
 
 tl::unexpected<Error> SegmentIntake::diverged(oplog::Timestamp at) const {
   const std::string common =

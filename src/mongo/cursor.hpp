@@ -42,7 +42,7 @@ class Cursor {
   // The next document, validated; valid until the next call. Nothing: the end, or, on a tailable
   // cursor that is still open, nothing new came within `wait_max`.
   Result<std::optional<ByteView>> next();
-  bool is_open() const;  // on the server; false: no more batches will come
+  bool is_open() const;       // on the server; false: no more batches will come
   bool has_buffered() const;  // whether next() gives a document without asking the server
 
   // How long a getMore of a tailable cursor waits on the server. Default 1 s.

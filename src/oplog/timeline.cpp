@@ -132,9 +132,8 @@ Result<Relation> Timeline::append_overlap(const SegmentFacts& next) {
   const auto chain = std::find_if(chains_.rbegin(), chains_.rend(), [&](const Chain& candidate) {
     return candidate.first().ts <= next.first.ts && next.first.ts <= candidate.last().ts;
   });
-  const bool reaches_next =
-      chain != chains_.rend() && chain != chains_.rbegin() &&
-      std::prev(chain)->first().ts <= next.last.ts;
+  const bool reaches_next = chain != chains_.rend() && chain != chains_.rbegin() &&
+                            std::prev(chain)->first().ts <= next.last.ts;
   if (chain == chains_.rend() || reaches_next)
     return fail(ErrorCode::conflict,
                 fmt::format("segment {} to {} overlaps what is there and goes on beyond",

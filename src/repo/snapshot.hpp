@@ -51,9 +51,9 @@ struct Snapshot {
 // Snapshots that complete others, or were put aside, and are no point by themselves: "latest" never
 // means them. Recorded history of a database, history that was rolled back, bases made from such,
 // what a recovery would undo, what an interrupted copy has stored, what a check found.
-constexpr std::array<std::string_view, 6> companion_tags{
-    "kind=segments", "kind=diverged", "kind=diverged-base", "kind=undo", "kind=partial",
-    "kind=check"};
+constexpr std::array<std::string_view, 6> companion_tags{"kind=segments",      "kind=diverged",
+                                                         "kind=diverged-base", "kind=undo",
+                                                         "kind=partial",       "kind=check"};
 bool is_companion(const Snapshot& snapshot);
 
 // restic's field order and omissions, no line end; then rustic's fields, then `other`.
