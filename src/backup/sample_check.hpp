@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/rng.hpp"
 #include "dataset/mongo_chunk_index.hpp"
 #include "dataset/mongo_manifest.hpp"
@@ -77,10 +78,15 @@ class LiveDocuments {
 std::unique_ptr<LiveDocuments> live_documents(mongo::Deployment& deployment);
 
 struct SampleCheckOptions {
+  // One part is read alone; of the others as many as will probably fit into this time. Some servers
+  // look at the whole collection for each. No clock: all are read.
+  Clock* clock = nullptr;
+  std::chrono::milliseconds time_max{500};
   std::uint64_t entries_max = 2'000'000;  // read to see what changed since; beyond: undecided
 };
 
 struct SampleReport {
+  std::uint64_t left_out_count = 0;      // for lack of time
   std::uint64_t equal_count = 0;         // ranges and counts that are as recorded
   std::uint64_t undecided_count = 0;     // changed since, or nobody knows
   std::vector<std::string> differences;  // a sentence for each range or count, for a person

@@ -226,7 +226,9 @@ class SyntheticRun {
       if (is_counted)
         ranges.push_back({stored.facts.ns(), stored.facts.uuid, {}, stored.count, stored.digest});
     }
-    result_.check = TRY(check_samples(*options_.live, result_.at, ranges, options_.check)
+    SampleCheckOptions options = options_.check;
+    options.clock = &repository_.context().clock;
+    result_.check = TRY(check_samples(*options_.live, result_.at, ranges, options)
                             .while_doing("comparing with the server"));
     return {};
   }

@@ -229,6 +229,7 @@ class ModelServer final : public LiveDocuments {
 
   Result<std::vector<Content>> contents(const std::vector<const RecordedRange*>& ranges) override {
     ++questions;
+    if (clock != nullptr) clock->advance(question_time);
     std::vector<Content> contents;
     for (const RecordedRange* range : ranges) {
       const RangeKeys keys = keys_of(*range);
@@ -252,6 +253,8 @@ class ModelServer final : public LiveDocuments {
   }
 
   int questions = 0;
+  SimClock* clock = nullptr;
+  std::chrono::milliseconds question_time{200};
 
  private:
   const DatabaseModel& model_;
@@ -270,7 +273,7 @@ TEST_CASE("a server that has the same passes, and what it changed later does not
     const auto result = world.synthetic();
     REQUIRE(result.check);
     CHECK(result.check->equal_count == 5);
-    CHECK(server.questions == 1);
+    CHECK(server.questions == 2);
     CHECK(result.snapshot);
   }
   SUBCASE("everything later") {
@@ -309,6 +312,23 @@ TEST_CASE(
   model.noop();
   world.record(model);
   CHECK(world.decide().kind == FullKind::synthetic);
+}
+
+TEST_CASE("a server that answers slowly is asked for less") {
+  DatabaseModel model = shop();
+  SyntheticWorld world;
+  world.import_base(model);
+  model.update("shop.orders", 1000, 3);
+  world.record(model);
+  ModelServer server(model);
+  server.clock = &world.clock();
+  world.options.live = &server;
+  world.options.sample_count = 6;
+  const auto result = world.synthetic();
+  CHECK(result.check->equal_count == 4);  // one, two more, and the count
+  CHECK(result.check->left_out_count == 3);
+  CHECK(result.check->notes.size() == 1);
+  CHECK(result.snapshot);
 }
 
 TEST_CASE("a server that does not show the moment decides nothing") {
