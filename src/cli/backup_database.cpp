@@ -7,22 +7,13 @@
 #include "base/units.hpp"
 #include "catalog/mongo_moment.hpp"
 #include "cli/author.hpp"
+#include "cli/base_json.hpp"
 #include "cli/environment.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
 
 namespace holdfast::cli {
 namespace {
-
-nlohmann::ordered_json as_json(const backup::ImportedCollection& collection) {
-  return {{"ns", collection.ns},
-          {"kind", collection.type},
-          {"count", collection.count},
-          {"bytes", collection.bytes},
-          {"chunks", collection.chunk_count},
-          {"chunks_new", collection.chunk_new_count},
-          {"digest", collection.digest.hex()}};
-}
 
 nlohmann::ordered_json as_json(const backup::SyntheticCollection& collection) {
   return {{"ns", collection.ns},

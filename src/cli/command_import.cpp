@@ -5,6 +5,7 @@
 #include "backup/import_mongo.hpp"
 #include "catalog/mongo_moment.hpp"
 #include "cli/author.hpp"
+#include "cli/base_json.hpp"
 #include "cli/command.hpp"
 #include "cli/environment.hpp"
 #include "cli/moment.hpp"
@@ -12,16 +13,6 @@
 
 namespace holdfast::cli {
 namespace {
-
-nlohmann::ordered_json as_json(const backup::ImportedCollection& collection) {
-  return {{"ns", collection.ns},
-          {"kind", collection.type},
-          {"count", collection.count},
-          {"bytes", collection.bytes},
-          {"chunks", collection.chunk_count},
-          {"chunks_new", collection.chunk_new_count},
-          {"digest", collection.digest.hex()}};
-}
 
 nlohmann::ordered_json as_json(const dataset::IntakeReport& oplog) {
   return {{"entries", oplog.entry_count},
