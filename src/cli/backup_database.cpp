@@ -15,7 +15,7 @@
 namespace holdfast::cli {
 namespace {
 
-nlohmann::ordered_json as_json(const backup::SyntheticCollection& collection) {
+nlohmann::ordered_json row_of(const backup::SyntheticCollection& collection) {
   return {{"ns", collection.ns},
           {"kind", collection.type},
           {"count", collection.count},
@@ -26,10 +26,14 @@ nlohmann::ordered_json as_json(const backup::SyntheticCollection& collection) {
           {"digest", collection.digest.hex()}};
 }
 
+nlohmann::ordered_json row_of(const backup::ImportedCollection& collection) {
+  return collection_as_json(collection);
+}
+
 template <class Collections>
 nlohmann::ordered_json rows_of(const Collections& collections) {
   auto rows = nlohmann::ordered_json::array();
-  for (const auto& collection : collections) rows.push_back(as_json(collection));
+  for (const auto& collection : collections) rows.push_back(row_of(collection));
   return rows;
 }
 

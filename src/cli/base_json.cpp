@@ -4,7 +4,7 @@
 
 namespace holdfast::cli {
 
-nlohmann::ordered_json as_json(const backup::ImportedCollection& collection) {
+nlohmann::ordered_json collection_as_json(const backup::ImportedCollection& collection) {
   return {{"ns", collection.ns},
           {"kind", collection.type},
           {"count", collection.count},

@@ -6,6 +6,6 @@
 
 namespace holdfast::cli {
 
-nlohmann::ordered_json as_json(const backup::ImportedCollection& collection);
+nlohmann::ordered_json collection_as_json(const backup::ImportedCollection& collection);
 
 }  // namespace holdfast::cli

@@ -25,7 +25,8 @@ nlohmann::ordered_json as_json(const dataset::IntakeReport& oplog) {
 nlohmann::ordered_json as_json(const std::string& dataset,
                                const backup::MongoImportResult& result) {
   auto collections = nlohmann::ordered_json::array();
-  for (const auto& collection : result.collections) collections.push_back(as_json(collection));
+  for (const auto& collection : result.collections)
+    collections.push_back(collection_as_json(collection));
   nlohmann::ordered_json document{{"dataset", dataset},
                                   {"collections", collections},
                                   {"data_added", result.summary.data_added},
