@@ -69,13 +69,20 @@ std::string id_text(const Bytes& id) {
   return bson::to_ext_json((*bson::Document::trusted(id).begin()).value, bson::JsonForm::relaxed);
 }
 
+// "100 deletes", "drop of about 2780 documents": the server does not always say how many went.
+std::string what_happened(const recover::FoundChange& found) {
+  const auto kind = oplog::name_of(found.change.kind);
+  if (found.change.count > 0) return fmt::format("{} {}", found.change.count, kind);
+  if (!found.collection_count) return std::string(kind);
+  return fmt::format("{} of about {} documents", kind, *found.collection_count);
+}
+
 void print_found(const recover::FoundChange& found) {
   const auto& change = found.change;
   const std::string share =
       found.share ? fmt::format(" ({:.1f} % of the collection)", *found.share * 100.0) : "";
-  print(fmt::format("{}  {}: {} {}{}, by {}\n", time_of(change.first_wall_ms), change.ns,
-                    change.count, oplog::name_of(change.kind), share,
-                    oplog::name_of(change.statement)));
+  print(fmt::format("{}  {}: {}{}, by {}\n", time_of(change.first_wall_ms), change.ns,
+                    what_happened(found), share, oplog::name_of(change.statement)));
   print(fmt::format("  from {} to {}\n", catalog::describe(change.first.ts),
                     catalog::describe(change.last.ts)));
   if (!change.shape.empty()) print(fmt::format("  {}\n", change.shape));
