@@ -12,6 +12,7 @@ mkdir -p "$place"
 cd "$place"
 
 export HOME=$place/home HOLDFAST_REPOSITORY=$place/repository HOLDFAST_PASSWORD_FILE=$place/password
+export MONGOC_DISABLE_SHM=1 # what killed processes left there would be warned of
 mkdir -p "$HOME"
 echo "the demo's password" >"$HOLDFAST_PASSWORD_FILE"
 chmod 600 "$HOLDFAST_PASSWORD_FILE"

@@ -268,7 +268,9 @@ def test_cuts_and_elections_during_a_restore_do_no_harm(large, repository, start
         target.cut()
         target.election(0.3)
     status, stdout, stderr = run.wait()
-    assert status == 0, (stdout, stderr)
+    assert status in (0, 15), (stdout, stderr)
+    if status == 15:  # an election while indexes are built can end a run; the next one goes on
+        assert bring_back(repository, target).json()["equal"]
     assert judge.differences(judge.judge_server(target.client()), large) == []
 
 
