@@ -104,19 +104,42 @@ Result<WriteOutcome> PrimaryLink::write(const std::string& db, Document command,
       outcome.is_repeated = number > 0;
       return outcome;
     }
-    const bool may_pass = reply.error().code == ErrorCode::server_unreachable;
-    if (!may_pass || number + 1 == write_attempts_max) return fail(std::move(reply.error()));
-    context_.log.warn(fmt::format("{}; trying again", describe(reply.error())));
-    connection_.reset();
-    TRY(pause(number));
+    TRY(prepare_again(std::move(reply.error()), number + 1));
   }
+}
+
+Result<void> PrimaryLink::prepare_again(Error error, unsigned failure_count) {
+  const bool may_pass = error.code == ErrorCode::server_unreachable;
+  if (!may_pass || failure_count == write_attempts_max) return fail(std::move(error));
+  context_.log.warn(fmt::format("{}; trying again", describe(error)));
+  connection_.reset();
+  return pause(failure_count - 1);
 }
 
 Result<mongo::Reply> PrimaryLink::run(const std::string& db, Document command) {
   auto* to = TRY(connection());
   auto reply = to->run(db, command);
-  if (!reply.has_value()) connection_.reset();
+  const bool is_lost = !reply.has_value() || mongo::is_state_change(reply->code);
+  if (is_lost) connection_.reset();
   return reply;
+}
+
+Result<mongo::Reply> PrimaryLink::run_again(const std::string& db, Document command,
+                                            std::string_view doing) {
+  unsigned failure_count = 0;
+  for (unsigned number = 1;; ++number) {
+    TRY(context_.check_stop());
+    const Duration began = context_.clock.monotonic();
+    auto reply = run(db, command).while_doing(std::string(doing));
+    const bool is_answer = reply.has_value() && !mongo::is_state_change(reply->code);
+    if (is_answer) return reply;
+    const Duration spent = context_.clock.monotonic() - began;
+    const bool was_at_work =
+        spent >= deployment_.options().answer_time_max && number < long_attempts_max;
+    failure_count = was_at_work ? 1 : failure_count + 1;
+    TRY(prepare_again(reply.has_value() ? mongo::error_of(*reply, doing) : reply.error(),
+                      failure_count));
+  }
 }
 
 }  // namespace holdfast::recover

@@ -12,6 +12,8 @@ namespace holdfast::recover {
 
 // Pauses of 1, 2, 4, … seconds between them.
 constexpr unsigned write_attempts_max = 6;
+// Of a command that the server still worked on when the limit of an answer was over.
+constexpr unsigned long_attempts_max = 100;
 
 // One document or operation of a write command that the server refused.
 struct WriteFailure {
@@ -47,13 +49,20 @@ class PrimaryLink {
   // Errors: server_unreachable (after the last attempt), denied, server_failed (also when the
   // majority did not confirm), interrupted.
   Result<WriteOutcome> write(const std::string& db, bson::Document command, std::string_view doing);
-  // Any command whose answer is to be judged by the caller; sent again only when it did not arrive
-  // (no connection), so it may have been done when this fails.
+  // Any command whose answer is to be judged by the caller. Sent once, so it may have been done
+  // when this fails. A connection that broke, or whose member is no primary any more, is given up.
   Result<mongo::Reply> run(const std::string& db, bson::Document command);
+  // The same for a command that may be repeated and may take long, like building an index: sent
+  // again as write() does it, and when the answer did not come in time. Errors: server_unreachable
+  // (after the last attempt), interrupted.
+  Result<mongo::Reply> run_again(const std::string& db, bson::Document command,
+                                 std::string_view doing);
 
  private:
   Result<mongo::Reply> attempt(const std::string& db, bson::Document command,
                                std::string_view doing);
+  // After the n-th failure in a row: a pause and then a new connection, or the error.
+  Result<void> prepare_again(Error error, unsigned failure_count);
   Result<void> pause(unsigned attempt);
 
   mongo::Deployment& deployment_;

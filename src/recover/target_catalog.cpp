@@ -59,6 +59,11 @@ void TargetNotes::problem(std::string sentence) {
 Result<TargetCatalog::Attempt> TargetCatalog::attempt(const std::string& db, Document command,
                                                       std::string_view doing) {
   const auto reply = TRY(link_.run(db, command).while_doing(std::string(doing)));
+  return judge(reply, doing);
+}
+
+Result<TargetCatalog::Attempt> TargetCatalog::judge(const mongo::Reply& reply,
+                                                    std::string_view doing) {
   if (reply.is_ok) return Attempt{};
   if (reply.code == mongo::ServerCode::namespace_exists)
     return Attempt{Outcome::was_there, reply.code, reply.message};
@@ -238,11 +243,8 @@ Result<TargetCatalog::Attempt> TargetCatalog::attempt_index(const NamespaceName&
   append_majority(command);
   const Bytes bytes = command.take();
   const std::string doing = "building indexes of " + name.ns();
-  for (unsigned number = 1;; ++number) {
-    auto done = attempt(name.db, Document::trusted(bytes), doing);
-    const bool may_pass = !done.has_value() && done.error().code == ErrorCode::server_unreachable;
-    if (!may_pass || number == index_attempts_max) return done;
-  }
+  const auto reply = TRY(link_.run_again(name.db, Document::trusted(bytes), doing));
+  return judge(reply, doing);
 }
 
 Result<std::uint64_t> TargetCatalog::build_indexes(const NamespaceName& name,

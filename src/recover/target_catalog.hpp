@@ -8,9 +8,6 @@
 
 namespace holdfast::recover {
 
-// A server builds large indexes longer than a command may wait: it is asked again.
-constexpr unsigned index_attempts_max = 100;
-
 // What one target did not do, for a person. Sentences are told once.
 class TargetNotes {
  public:
@@ -58,6 +55,7 @@ class TargetCatalog {
   enum class Over : std::uint8_t { nothing, what_is_there };
   Result<Attempt> rename(const NamespaceName& from, const NamespaceName& to, Over over);
   Result<Attempt> attempt(const std::string& db, bson::Document command, std::string_view doing);
+  static Result<Attempt> judge(const mongo::Reply& reply, std::string_view doing);
   Result<Attempt> attempt_index(const NamespaceName& name, const std::vector<Bytes>& specs);
 
   PrimaryLink& link_;
