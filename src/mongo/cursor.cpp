@@ -64,11 +64,7 @@ class Cursor::Impl {
     (void)connection_->run(db_, command.finish());
   }
 
-  Result<void> start(Reply reply, std::string_view array) {
-    const auto time = reply.body().find("operationTime");
-    if (time && time->type == bson::Type::timestamp) operation_time_ = time->as_timestamp();
-    return take(std::move(reply), array);
-  }
+  Result<void> start(Reply reply, std::string_view array) { return take(std::move(reply), array); }
 
   Result<std::optional<ByteView>> next() {
     if (at_ == nullptr || *at_ == bson_end) {
@@ -91,7 +87,6 @@ class Cursor::Impl {
   void set_tailable() { is_tailable_ = true; }
   ServerCode error_code() const { return error_code_; }
   std::uint64_t byte_count() const { return byte_count_; }
-  bson::Timestamp operation_time() const { return operation_time_; }
   bson::Timestamp at_cluster_time() const { return at_cluster_time_; }
 
  private:
@@ -165,7 +160,6 @@ class Cursor::Impl {
   std::chrono::milliseconds wait_max_ = wait_default;
   ServerCode error_code_ = ServerCode::none;
   std::uint64_t byte_count_ = 0;
-  bson::Timestamp operation_time_;
   bson::Timestamp at_cluster_time_;
 };
 
@@ -223,9 +217,6 @@ std::uint64_t Cursor::byte_count() const {
 }
 bson::Timestamp Cursor::at_cluster_time() const {
   return impl_->at_cluster_time();
-}
-bson::Timestamp Cursor::operation_time() const {
-  return impl_->operation_time();
 }
 
 }  // namespace holdfast::mongo

@@ -49,12 +49,10 @@ class Cursor {
   void set_wait_max(std::chrono::milliseconds wait);
   // The server's number of the last failed getMore: cursor_not_found, capped_position_lost.
   ServerCode error_code() const;
-  // Raw bytes of the documents handed out so far, and the time of the server at the last answer
-  // ($clusterTime; {} if it does not send one).
+  // Raw bytes of the documents handed out so far.
   std::uint64_t byte_count() const;
   // The moment of a snapshot read, as the server confirms it; {} if it does not.
   bson::Timestamp at_cluster_time() const;
-  bson::Timestamp operation_time() const;  // `operationTime` of the first answer; {} if not sent
 
  private:
   class Impl;

@@ -10,16 +10,12 @@ namespace holdfast::mongo {
 enum class ServerCode : std::int32_t {
   none = 0,
   unauthorized = 13,
-  type_mismatch = 14,
   authentication_failed = 18,
   namespace_not_found = 26,
   cursor_not_found = 43,
   namespace_exists = 48,
   command_not_found = 59,
-  max_time_expired = 50,
   capped_position_lost = 136,
-  snapshot_too_old = 239,
-  snapshot_unavailable = 246,
   duplicate_key = 11000
 };
 

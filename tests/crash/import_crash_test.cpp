@@ -4,12 +4,12 @@
 
 #include "backup/import_mongo.hpp"
 #include "doubles/corpus.hpp"
+#include "doubles/exported_bases.hpp"
 #include "doubles/memory_repository.hpp"
-#include "recover/export_mongo.hpp"
 
 using namespace holdfast;
+using holdfast::test::check_bases;
 using holdfast::test::MemoryRepository;
-using holdfast::test::ScratchDirectory;
 using holdfast::test::UnpackedCorpus;
 
 namespace {
@@ -27,28 +27,6 @@ Result<backup::MongoImportResult> import_once(MemoryRepository& world,
   options.writer.data_pack_bytes = 40'000;
   options.writer.tree_pack_bytes = 10'000;
   return backup::import_mongo(repository, options);
-}
-
-// Exports every base; the export compares digests with the manifest. How many bases there are.
-std::size_t check_bases(MemoryRepository& world) {
-  auto repository = world.open_indexed();
-  const auto listing = repository.list_snapshots().value();
-  CHECK(listing.unreadable.empty());
-  std::size_t count = 0;
-  for (const auto& stored : listing.snapshots) {
-    const auto& tags = stored.snapshot.tags;
-    if (std::find(tags.begin(), tags.end(), dataset::base_tag) == tags.end()) continue;
-    const ScratchDirectory scratch;
-    recover::MongoExportOptions options;
-    options.dataset = "shop";
-    options.snapshot = stored.id.hex();
-    options.target = dataset::target_of(scratch.path() / "out");
-    options.temp_directory = scratch.path();
-    const auto exported = recover::export_mongo(repository, options);
-    REQUIRE_MESSAGE(exported.has_value(), MemoryRepository::describe_failure(exported));
-    ++count;
-  }
-  return count;
 }
 
 void crash_everywhere(store::Torn torn, std::uint64_t seed) {

@@ -1,36 +1,15 @@
 // A synthetic full that dies at any store call: the base before it stays whole, nothing half-made
 // shows, and the next run gives what an undisturbed one gives.
+#include "doubles/exported_bases.hpp"
 #include "doubles/synthetic_world.hpp"
-#include "recover/export_mongo.hpp"
 
 using namespace holdfast;
+using holdfast::test::check_bases;
 using holdfast::test::DatabaseModel;
 using holdfast::test::MemoryRepository;
-using holdfast::test::ScratchDirectory;
 using holdfast::test::SyntheticWorld;
 
 namespace {
-
-// Exports every base; the export compares digests with the manifest. How many bases there are.
-std::size_t check_bases(MemoryRepository& world) {
-  auto repository = world.open_indexed();
-  const auto listing = repository.list_snapshots().value();
-  CHECK(listing.unreadable.empty());
-  std::size_t count = 0;
-  for (const auto& stored : listing.snapshots) {
-    if (!catalog::has_tag(stored.snapshot, dataset::base_tag)) continue;
-    const ScratchDirectory scratch;
-    recover::MongoExportOptions options;
-    options.dataset = "shop";
-    options.snapshot = stored.id.hex();
-    options.target = dataset::target_of(scratch.path() / "out");
-    options.temp_directory = scratch.path();
-    const auto exported = recover::export_mongo(repository, options);
-    REQUIRE_MESSAGE(exported.has_value(), MemoryRepository::describe_failure(exported));
-    ++count;
-  }
-  return count;
-}
 
 void crash_everywhere(store::Torn torn, std::uint64_t seed) {
   DatabaseModel model;
