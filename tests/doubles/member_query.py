@@ -14,11 +14,12 @@ LEAST, PAST = b"", b"\xff"
 
 
 class Plan:
-    """A filter: a range or set of keys of one indexed field, and tests for the rest."""
+    """A filter: ranges or a set of keys of one indexed field, and tests for the rest."""
 
     def __init__(self, raw=rb.EMPTY, indexed=b"_id"):
         self.low, self.high = LEAST, PAST
         self.keys = None  # exactly these
+        self.ranges = None  # only within these, ascending and apart; their tests are kept
         self.tests = []
         self.equals = {}  # field: the key that it must have, for other indexes
         self.indexed = indexed
@@ -30,7 +31,14 @@ class Plan:
 
     @property
     def has_range(self):
-        return (self.low, self.high) != (LEAST, PAST) or self.keys is not None
+        return ((self.low, self.high) != (LEAST, PAST) or self.keys is not None
+                or self.ranges is not None)
+
+    def spans(self):
+        """The ranges of keys to look at, ascending and apart."""
+        every = [(self.low, self.high)] if self.ranges is None else self.ranges
+        cut = [(max(low, self.low), min(high, self.high)) for low, high in every]
+        return [(low, high) for low, high in cut if low < high]
 
     def _read(self, raw):
         for name, kind, value in rb.elements(raw):
@@ -40,6 +48,7 @@ class Plan:
             elif name == b"$or":
                 parts = [Plan(part, None) for _, part in rb.members(value)]
                 self.tests.append(lambda raw, parts=parts: any(part.fits(raw) for part in parts))
+                self._narrow_to([Plan(part, self.indexed) for _, part in rb.members(value)])
             elif name == b"$nor":
                 parts = [Plan(part, None) for _, part in rb.members(value)]
                 self.tests.append(lambda raw, parts=parts: not any(p.fits(raw) for p in parts))
@@ -49,6 +58,23 @@ class Plan:
                 raise ServerError(2, f"unknown top level operator: {name.decode()}")
             elif name != b"$comment":
                 self._field(name, (kind, value))
+
+    def _narrow_to(self, parts):
+        """Alternatives that are all ranges of keys, as an index serves them."""
+        if self.ranges is not None or not all(part.has_range for part in parts):
+            return
+        spans = sorted(span for part in parts for span in part.key_spans())
+        self.ranges = []
+        for low, high in spans:
+            if self.ranges and low <= self.ranges[-1][1]:
+                low, last = self.ranges.pop()
+                high = max(high, last)
+            self.ranges.append((low, high))
+
+    def key_spans(self):
+        if self.keys is None:
+            return self.spans()
+        return [(key, key + b"\0") for key in self.keys if self.low <= key < self.high]
 
     def _field(self, name, value):
         if not is_operators(value):
@@ -304,16 +330,18 @@ class DocumentCursor:
         if self._keys is not None:
             yield from self._keys
             return
-        low, high = self.collection.slice(self._low, self._high)
-        keys = self.collection.sorted_keys()
         is_reverse = self._order == "reverse"
-        for index in range(high - 1, low - 1, -1) if is_reverse else range(low, high):
-            key = keys[index]
-            if is_reverse:
-                self._high = key
-            else:
-                self._low = key + b"\0"
-            yield key
+        spans = self.plan.spans()
+        for span in spans[::-1] if is_reverse else spans:
+            low, high = self.collection.slice(max(span[0], self._low), min(span[1], self._high))
+            keys = self.collection.sorted_keys()
+            for index in range(high - 1, low - 1, -1) if is_reverse else range(low, high):
+                key = keys[index]
+                if is_reverse:
+                    self._high = key
+                else:
+                    self._low = key + b"\0"
+                yield key
 
     def next(self, count_max):
         """The next batch. Ends the cursor when nothing is left."""

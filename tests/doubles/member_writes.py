@@ -100,8 +100,8 @@ class Writer:
         if plan.keys is not None:
             keys = sorted(plan.keys)
         elif plan.has_range:
-            low, high = collection.slice(plan.low, plan.high)
-            keys = collection.sorted_keys()[low:high]
+            keys = [key for span in plan.spans()
+                    for key in collection.sorted_keys()[slice(*collection.slice(*span))]]
         else:
             keys = list(collection.documents)
         found = []
