@@ -72,6 +72,24 @@ def test_a_range_of_ids_holds_its_lower_bound_and_not_its_upper(database):
     assert list(found) == [{"_id": 99}, {"_id": 98}, {"_id": 97}]
 
 
+def test_alternatives_of_ranges_are_their_union(database):
+    """How parts of a collection are asked for: apart, one in another, side by side, empty."""
+    fill(database.many, 300)
+    ranges = [(200, 250), (10, 20), (15, 18), (20, 24), (90, 80), (299, 400)]
+    wanted = {one for one in range(300) if any(low <= one < high for low, high in ranges)}
+    query = {"$or": [{"_id": {"$gte": low, "$lt": high}} for low, high in ranges]}
+    assert sorted(one["_id"] for one in database.many.find(query, batch_size=7)) == sorted(wanted)
+    for order in (1, -1):
+        found = database.many.find(query, batch_size=7).sort("_id", order)
+        assert [one["_id"] for one in found] == sorted(wanted, reverse=order < 0)
+    query["$or"] += [{"_id": {"$in": [1, 2, 205]}}, {"_id": 3, "n": 7}]
+    found = database.many.find({**query, "_id": {"$lt": 220}})
+    assert {one["_id"] for one in found} == {one for one in wanted | {1, 2} if one < 220}
+    query["$or"].append({"n": 9})
+    assert {one["_id"] for one in database.many.find(query)} == wanted | {1, 2} | {
+        one for one in range(300) if one % 10 == 9}
+
+
 def test_a_range_reaches_ids_of_its_own_type_only(database):
     database.mixed.insert_many([{"_id": 1}, {"_id": 2.5}, {"_id": "text"}, {"_id": {"a": 1}},
                                 {"_id": bson.ObjectId("0" * 24)}])
