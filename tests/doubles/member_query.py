@@ -3,6 +3,7 @@
 What is not known is refused with the server's number for it, never ignored.
 """
 
+import bisect
 import operator
 import random
 
@@ -19,7 +20,7 @@ class Plan:
     def __init__(self, raw=rb.EMPTY, indexed=b"_id"):
         self.low, self.high = LEAST, PAST
         self.keys = None  # exactly these
-        self.ranges = None  # only within these, ascending and apart; their tests are kept
+        self.ranges = None  # only within these, ascending and apart
         self.tests = []
         self.equals = {}  # field: the key that it must have, for other indexes
         self.indexed = indexed
@@ -34,6 +35,19 @@ class Plan:
         return ((self.low, self.high) != (LEAST, PAST) or self.keys is not None
                 or self.ranges is not None)
 
+    def holds(self, key):
+        """Whether a key is in the ranges; what the other tests say is not asked."""
+        if not self.low <= key < self.high:
+            return False
+        if self.ranges is None:
+            return True
+        at = bisect.bisect_right(self.ranges, key, key=lambda span: span[0])
+        return at > 0 and key < self.ranges[at - 1][1]
+
+    def wanted_keys(self):
+        """Those of `keys` that the ranges hold, ascending."""
+        return sorted(key for key in self.keys if self.holds(key))
+
     def spans(self):
         """The ranges of keys to look at, ascending and apart."""
         every = [(self.low, self.high)] if self.ranges is None else self.ranges
@@ -46,9 +60,7 @@ class Plan:
                 for _, part in rb.members(value):
                     self._read(part)
             elif name == b"$or":
-                parts = [Plan(part, None) for _, part in rb.members(value)]
-                self.tests.append(lambda raw, parts=parts: any(part.fits(raw) for part in parts))
-                self._narrow_to([Plan(part, self.indexed) for _, part in rb.members(value)])
+                self._either([part for _, part in rb.members(value)])
             elif name == b"$nor":
                 parts = [Plan(part, None) for _, part in rb.members(value)]
                 self.tests.append(lambda raw, parts=parts: not any(p.fits(raw) for p in parts))
@@ -59,22 +71,21 @@ class Plan:
             elif name != b"$comment":
                 self._field(name, (kind, value))
 
-    def _narrow_to(self, parts):
-        """Alternatives that are all ranges of keys, as an index serves them."""
-        if self.ranges is not None or not all(part.has_range for part in parts):
-            return
-        spans = sorted(span for part in parts for span in part.key_spans())
-        self.ranges = []
-        for low, high in spans:
-            if self.ranges and low <= self.ranges[-1][1]:
-                low, last = self.ranges.pop()
-                high = max(high, last)
-            self.ranges.append((low, high))
+    def _either(self, alternatives):
+        """Ranges of keys, as an index serves them, or a test of every document."""
+        plans = [Plan(part, self.indexed) for part in alternatives]
+        are_ranges = (self.indexed == b"_id" and self.ranges is None
+                      and all(plan.has_range for plan in plans))
+        if are_ranges:
+            self.ranges = union(span for plan in plans for span in plan.key_spans())
+        if not are_ranges or any(plan.tests for plan in plans):
+            plans = [Plan(part, None) for part in alternatives]
+            self.tests.append(lambda raw: any(plan.fits(raw) for plan in plans))
 
     def key_spans(self):
         if self.keys is None:
             return self.spans()
-        return [(key, key + b"\0") for key in self.keys if self.low <= key < self.high]
+        return [(key, key + b"\0") for key in self.wanted_keys()]
 
     def _field(self, name, value):
         if not is_operators(value):
@@ -108,6 +119,17 @@ class Plan:
 
     def fits(self, raw):
         return all(test(raw) for test in self.tests)
+
+
+def union(spans):
+    """Ascending, and merged where they meet."""
+    merged = []
+    for low, high in sorted(spans):
+        if merged and low <= merged[-1][1]:
+            low, last = merged.pop()
+            high = max(high, last)
+        merged.append((low, high))
+    return merged
 
 
 def is_operators(value):
@@ -317,7 +339,7 @@ class DocumentCursor:
         self._low, self._high = plan.low, plan.high
         self._order = order
         if plan.keys is not None:
-            keys = sorted(key for key in plan.keys if plan.low <= key < plan.high)
+            keys = plan.wanted_keys()
             self._keys = iter(keys[::-1] if order == "reverse" else keys)
         elif order in ("natural", "backward"):
             keys = collection.natural_keys(at)
@@ -349,7 +371,7 @@ class DocumentCursor:
         batch, size = [], 0
         needs_range = self._keys is not None and self.plan.keys is None and self.plan.has_range
         for key in self._next_keys():
-            if needs_range and not self._low <= key < self._high:
+            if needs_range and not self.plan.holds(key):
                 continue
             raw = self.collection.document(key, self.at_cluster_time)
             if raw is None or not self.plan.fits(raw):

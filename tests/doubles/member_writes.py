@@ -98,7 +98,7 @@ class Writer:
         """Keys of the documents that a query means; limit 0: all."""
         plan = Plan(query)
         if plan.keys is not None:
-            keys = sorted(plan.keys)
+            keys = plan.wanted_keys()
         elif plan.has_range:
             keys = [key for span in plan.spans()
                     for key in collection.sorted_keys()[slice(*collection.slice(*span))]]
