@@ -8,11 +8,6 @@ namespace holdfast::backup {
 
 namespace {
 
-WallTime time_of(const repo::Snapshot& snapshot) {
-  const std::chrono::seconds seconds{snapshot.time.seconds};
-  return WallTime(seconds) + std::chrono::nanoseconds(snapshot.time.nanoseconds);
-}
-
 std::optional<WallTime> newer(std::optional<WallTime> left, WallTime right) {
   return left ? std::max(*left, right) : right;
 }
@@ -37,14 +32,15 @@ FullHistory full_history(const catalog::MongoPoints& points,
     if (!history.newest || base.window.last >= history.newest->last) history.newest = base.window;
     const repo::Snapshot& snapshot = base.stored.snapshot;
     if (!catalog::has_tag(snapshot, synthetic_tag))
-      history.real_full = newer(history.real_full, time_of(snapshot));
+      history.real_full = newer(history.real_full, repo::to_wall_time(snapshot.time));
   }
   if (history.newest) history.is_continued = is_continued(points.timeline(), *history.newest);
   const std::string ours = dataset::dataset_tag(dataset);
   for (const repo::StoredSnapshot& stored : snapshots) {
     const bool is_check =
         catalog::has_tag(stored.snapshot, ours) && catalog::has_tag(stored.snapshot, check_tag);
-    if (is_check) history.failed_check = newer(history.failed_check, time_of(stored.snapshot));
+    if (is_check)
+      history.failed_check = newer(history.failed_check, repo::to_wall_time(stored.snapshot.time));
   }
   return history;
 }

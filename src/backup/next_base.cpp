@@ -28,25 +28,25 @@ Result<FullDecision> decide(repo::Repository& repository, const NextBaseOptions&
 }
 
 // Records the oplog up to what the server has now.
-Result<void> catch_up(repo::Repository& repository, mongo::Deployment& deployment,
-                      const NextBaseOptions& options) {
+Result<Recorded> catch_up(repo::Repository& repository, mongo::Deployment& deployment,
+                          const NextBaseOptions& options) {
   const auto source =
       TRY(dataset::open_history(deployment, repository.context(), options.full.history));
   const auto newest = TRY(source->newest());
-  if (!newest) return {};
+  if (!newest) return Recorded{};
   StreamOptions stream;
   stream.dataset = options.full.dataset;
   stream.author = options.full.author;
   stream.until = newest->time.ts;
   stream.tail.failures_max = catch_up_failures_max;
   stream.writer = options.full.writer;
-  TRY(stream_mongo(repository, *source, stream));
-  return {};
+  const auto caught_up = TRY(stream_mongo(repository, *source, stream));
+  return Recorded{caught_up.status.byte_count, caught_up.status.entry_count};
 }
 
 Result<SyntheticResult> compute(repo::Repository& repository, mongo::Deployment& deployment,
-                                const NextBaseOptions& options) {
-  TRY(catch_up(repository, deployment, options));
+                                const NextBaseOptions& options, Recorded& recorded) {
+  recorded = TRY(catch_up(repository, deployment, options));
   const auto live = live_documents(deployment);
   SyntheticOptions synthetic;
   synthetic.dataset = options.full.dataset;
@@ -55,6 +55,7 @@ Result<SyntheticResult> compute(repo::Repository& repository, mongo::Deployment&
   synthetic.temp_directory = options.full.temp_directory;
   synthetic.memory_bytes_max = options.memory_bytes_max;
   synthetic.rules = options.rules;
+  synthetic.rewrite = options.rewrite;
   synthetic.writer = options.full.writer;
   // Samples are compared with what the oplog says has changed since.
   const bool has_oplog = options.full.history == dataset::HistoryFrom::oplog;
@@ -73,7 +74,7 @@ Result<NextBaseResult> next_base(repo::Repository& repository, mongo::Deployment
   NextBaseResult result;
   result.decision = TRY(decide(repository, options));
   if (result.decision.kind == FullKind::synthetic) {
-    auto computed = compute(repository, deployment, options);
+    auto computed = compute(repository, deployment, options, result.recorded);
     if (!computed.has_value() && !needs_the_server(computed.error().code))
       return fail(std::move(computed.error()));
     if (computed.has_value() && !is_refuted(*computed)) {

@@ -10,15 +10,18 @@ namespace holdfast::backup {
 struct NextBaseOptions {
   BackupMongoOptions full;  // dataset, author, tags and limits; also for a computed base
   FullPolicy policy;
+  RewritePolicy rewrite{.may_put_off = true};
   std::size_t memory_bytes_max = std::size_t{512} << 20;
   oplog::EntryRules rules;
 };
 
 struct NextBaseResult {
-  FullDecision decision;                     // what was done in the end, and why
-  std::optional<BackupMongoResult> full;     // read from the server
-  std::optional<SyntheticResult> synthetic;  // computed; without a snapshot: nothing was new
-  std::vector<std::string> notes;            // why a computed base did not come about
+  FullDecision decision;                  // what was done in the end, and why
+  Recorded recorded;                      // of the oplog, by this run, before it computed
+  std::optional<BackupMongoResult> full;  // read from the server
+  // Computed; without a snapshot: nothing was new, or the base was put off.
+  std::optional<SyntheticResult> synthetic;
+  std::vector<std::string> notes;  // why a computed base did not come about
 };
 
 // The caller holds a shared lock on the repository. Errors: those of backup_mongo; of

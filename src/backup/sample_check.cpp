@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 
+#include "backup/document_changes.hpp"
 #include "bson/compare.hpp"
 #include "bson/ext_json.hpp"
 #include "bson/key.hpp"
@@ -63,7 +64,7 @@ OpenRange open_range(const RecordedRange& range) {
 
 // Marks ranges that later entries touch. Pieces of transactions count whether they commit or not:
 // a range too many is only undecided.
-class LaterChanges {
+class LaterChanges final : private ChangeVisitor {
  public:
   LaterChanges(std::vector<OpenRange>& ranges, oplog::Timestamp at, std::uint64_t entries_max)
       : ranges_(ranges), at_(at), entries_max_(entries_max) {}
@@ -85,62 +86,34 @@ class LaterChanges {
                               entry->previous->ts <= at_ &&
                               oplog::shape_of(*entry) != oplog::TransactionShape::none;
     if (began_before) touch_all();
-    TRY(look_at(*entry, 0));
+    TRY(visit_changes(*entry, *this));
     return Wish::more;
   }
 
   bool is_complete() const { return began_ && entry_count_ <= entries_max_; }
 
  private:
-  Result<void> look_at(const oplog::Entry& entry, int depth) {
-    switch (entry.op) {
-      case oplog::Op::insert:
-      case oplog::Op::update:
-      case oplog::Op::remove:
-        touch_document(entry);
-        return {};
-      case oplog::Op::command:
-        return look_at_command(entry, depth);
-      default:
-        return {};
-    }
-  }
-
-  Result<void> look_at_command(const oplog::Entry& entry, int depth) {
-    constexpr int depth_max = 10;
-    const std::string_view command = entry.command();
-    if (command == "commitTransaction") {
-      // What it commits may stand before the base.
-      touch_all();
-      return {};
-    }
-    if (command != "applyOps") {
-      touch_collection(entry);
-      return {};
-    }
-    if (depth == depth_max) return {};
-    const auto list = TRY(oplog::operations_of(entry));
-    for (const auto& element : list) {
-      if (element.value.type != bson::Type::document) continue;
-      const auto inner = oplog::Entry::parse_inner(element.value.as_document(), entry, {});
-      if (!inner.has_value()) {
-        touch_all();
-        continue;
-      }
-      TRY(look_at(*inner, depth + 1));
-    }
-    return {};
-  }
-
-  void touch_document(const oplog::Entry& entry) {
-    const auto id =
-        entry.op == oplog::Op::update && entry.o2 ? entry.o2->find("_id") : entry.o.find("_id");
+  Result<void> document(const oplog::Entry& entry, const std::optional<bson::Value>& id) override {
     key_.clear();
     if (id) bson::append_key(*id, key_);
     for (OpenRange& range : ranges_) {
       if (range.is_of(entry) && (!id || range.holds(key_))) range.is_touched = true;
     }
+    return {};
   }
+  Result<void> command(const oplog::Entry& entry) override {
+    // What a commit brings may stand before the base.
+    if (entry.command() == "commitTransaction")
+      touch_all();
+    else
+      touch_collection(entry);
+    return {};
+  }
+  Result<void> unknown() override {
+    touch_all();
+    return {};
+  }
+
   // createIndexes and the like change no document, but who asks for so little pays little.
   void touch_collection(const oplog::Entry& entry) {
     for (OpenRange& range : ranges_) {

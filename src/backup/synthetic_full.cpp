@@ -151,7 +151,10 @@ class SyntheticRun {
       result_.notes.emplace_back("nothing was recorded since the newest base");
       return std::move(result_);
     }
-    auto computed = compute(ground);
+    const auto old = TRY(catalog::StoredBase::open(repository_, ground.base.stored));
+    result_.deferred = TRY(deferred(ground, *old));
+    if (result_.deferred) return std::move(result_);
+    auto computed = compute(ground, *old);
     if (!computed.has_value()) return fail(with_advice(std::move(computed.error())));
     TRY(check());
     if (result_.check && result_.check->is_failed()) {
@@ -180,9 +183,27 @@ class SyntheticRun {
     return error;
   }
 
-  Result<void> compute(const SyntheticGround& ground) {
-    const auto old = TRY(catalog::StoredBase::open(repository_, ground.base.stored));
-    const dataset::MongoManifest& before = old->manifest();
+  // Whether, and why, the base is put off.
+  Result<std::optional<DeferredBase>> deferred(const SyntheticGround& ground,
+                                               const catalog::StoredBase& old) {
+    const repo::Snapshot& snapshot = ground.base.stored.snapshot;
+    const Recorded recorded = recorded_since(*ground.chain, ground.base.window);
+    const auto enough = rewrite_bytes_max(
+        recorded, label_.start - repo::to_wall_time(snapshot.time), options_.rewrite);
+    if (!enough) return std::optional<DeferredBase>();
+    auto entries = entries_of(ground);
+    const auto touched = TRY(touched_bytes(repository_, old, snapshot.tree, entries, *enough));
+    if (!touched || *touched <= *enough) return std::optional<DeferredBase>();
+    return std::optional(DeferredBase{*touched, recorded});
+  }
+
+  catalog::SegmentEntries entries_of(const SyntheticGround& ground) {
+    return {points_, *ground.chain,
+            oplog::Timeline::first_segment_for(*ground.chain, ground.base.window)};
+  }
+
+  Result<void> compute(const SyntheticGround& ground, catalog::StoredBase& old) {
+    const dataset::MongoManifest& before = old.manifest();
     dataset::MongoManifest& manifest = base_.manifest();
     manifest.server_version = before.server_version;
     manifest.tool_version = before.tool_version;
@@ -191,10 +212,8 @@ class SyntheticRun {
     manifest.window = oplog::BaseWindow{oplog::BaseKind::exact, ground.at, ground.at};
 
     SyntheticBase synthetic(
-        {repository_, *old, ground.base.stored.snapshot.tree, writer_, base_, samples_});
-    catalog::SegmentEntries entries(
-        points_, *ground.chain,
-        oplog::Timeline::first_segment_for(*ground.chain, ground.base.window));
+        {repository_, old, ground.base.stored.snapshot.tree, writer_, base_, samples_});
+    auto entries = entries_of(ground);
     const oplog::MaterialiseOptions options{.at = ground.at,
                                             .memory_bytes_max = options_.memory_bytes_max,
                                             .wanted = {},

@@ -8,6 +8,7 @@
 // untouched, while the writer stands between two chunks; after a change it is in step again where a
 // boundary falls on an old one (docs/mongodump_format.md 3).
 #include "backup/full_choice.hpp"
+#include "backup/rewrite_estimate.hpp"
 #include "backup/sample_check.hpp"
 #include "catalog/snapshot_author.hpp"
 #include "oplog/materialise.hpp"
@@ -23,6 +24,7 @@ struct SyntheticOptions {
   std::filesystem::path temp_directory;  // for sorting
   std::size_t memory_bytes_max = std::size_t{512} << 20;
   oplog::EntryRules rules;
+  RewritePolicy rewrite;
   repo::WriterOptions writer;
   LiveDocuments* live = nullptr;  // compared with before the base is published; null: not checked
   std::size_t sample_count = 16;
@@ -40,9 +42,16 @@ struct SyntheticCollection {
   bson::Digest256 digest;
 };
 
+// A base that was not computed, because the one before it and the recorded oplog are cheaper.
+struct DeferredBase {
+  std::uint64_t rewrite_bytes = 0;  // of documents that it would have read again; at least
+  Recorded recorded;
+};
+
 struct SyntheticResult {
-  // None: nothing was recorded since the base, or the check failed.
+  // None: nothing was recorded since the base, it was put off, or the check failed.
   std::optional<repo::SnapshotId> snapshot;
+  std::optional<DeferredBase> deferred;
   repo::SnapshotId previous;  // the base it was made from
   oplog::Timestamp at;
   std::vector<SyntheticCollection> collections;  // ascending by namespace

@@ -140,6 +140,51 @@ TEST_CASE("a synthetic base is the ground of the next one") {
   }
 }
 
+TEST_CASE("a base that would rewrite much for little is put off, until enough has been recorded") {
+  DatabaseModel model = shop();
+  SyntheticWorld world;
+  const auto first = world.import_base(model);
+  world.options.rewrite = {.may_put_off = true, .always_bytes = 2 << 20};
+  model.update("shop.orders", 2000, 7);
+  world.record(model);
+  const auto small = world.synthetic();
+  REQUIRE(small.snapshot);
+  CHECK_FALSE(small.deferred);
+  for (std::int64_t id = 0; id < 4000; id += 200) model.update("shop.orders", id, 1);
+  world.record(model);
+  const auto spread = world.synthetic();
+  REQUIRE(spread.deferred);
+  CHECK_FALSE(spread.snapshot);
+  CHECK(spread.previous == *small.snapshot);
+  CHECK(spread.previous != first);
+  CHECK(spread.at == oplog::Timestamp{model.now(), 1});
+  CHECK(spread.deferred->recorded.entries == 20);
+  CHECK(spread.deferred->rewrite_bytes > world.options.rewrite.always_bytes);
+  CHECK(spread.chunk_read_count == 0);
+
+  world.options.rewrite.may_put_off = false;
+  model.noop();
+  world.record(model);
+  const auto wanted = world.synthetic();
+  REQUIRE(wanted.snapshot);
+  CHECK(wanted.previous == *small.snapshot);
+  world.compare_with_real(model, *wanted.snapshot);
+}
+
+TEST_CASE("an old base is not put off") {
+  DatabaseModel model = shop();
+  SyntheticWorld world;
+  world.import_base(model);
+  world.options.rewrite = {.may_put_off = true, .always_bytes = 1};
+  model.update("shop.orders", 2000, 7);
+  world.record(model);
+  CHECK(world.synthetic().deferred);
+  world.clock().advance(world.options.rewrite.base_age_max);
+  const auto result = world.synthetic();
+  REQUIRE(result.snapshot);
+  world.compare_with_real(model, *result.snapshot);
+}
+
 TEST_CASE("a transaction whose outcome is not recorded moves the moment before it") {
   DatabaseModel model = shop();
   SyntheticWorld world;

@@ -57,6 +57,11 @@ void add_synthetic(nlohmann::ordered_json& document, const backup::SyntheticResu
   document["collections"] = rows_of(synthetic.collections);
   document["at"] = moment_as_json(synthetic.at);
   document["previous"] = synthetic.previous.hex();
+  if (synthetic.deferred) {
+    document["rewrite_bytes"] = synthetic.deferred->rewrite_bytes;
+    document["oplog_bytes"] = synthetic.deferred->recorded.bytes;
+    document["oplog_entries"] = synthetic.deferred->recorded.entries;
+  }
   document["chunks_read"] = synthetic.chunk_read_count;
   document["data_added"] = synthetic.summary.data_added;
   document["data_added_packed"] = synthetic.summary.data_added_packed;
@@ -66,14 +71,20 @@ void add_synthetic(nlohmann::ordered_json& document, const backup::SyntheticResu
                          {"undecided", synthetic.check->undecided_count}};
 }
 
+std::string_view kind_of(const backup::NextBaseResult& result) {
+  if (result.full) return "full";
+  return result.synthetic->deferred ? "deferred" : "synthetic";
+}
+
 nlohmann::ordered_json as_json(const std::string& dataset, const backup::NextBaseResult& result,
                                Duration spent) {
-  const bool is_full = result.full.has_value();
   nlohmann::ordered_json document{{"dataset", dataset},
-                                  {"kind", is_full ? "full" : "synthetic"},
+                                  {"kind", kind_of(result)},
                                   {"reason", result.decision.reason},
-                                  {"seconds", std::chrono::duration<double>(spent).count()}};
-  if (is_full) add_full(document, *result.full);
+                                  {"seconds", std::chrono::duration<double>(spent).count()},
+                                  {"recorded_entries", result.recorded.entries},
+                                  {"recorded_bytes", result.recorded.bytes}};
+  if (result.full) add_full(document, *result.full);
   if (result.synthetic) add_synthetic(document, *result.synthetic);
   return document;
 }
@@ -88,8 +99,12 @@ std::uint64_t documents_in(const Collections& collections) {
 void print_text(const std::string& dataset, const backup::NextBaseResult& result, Duration spent) {
   print(fmt::format("{}  {}  in {}\n", dataset, describe(result), format_time_taken(spent)));
   const auto* summary = result.full ? &result.full->base.summary : &result.synthetic->summary;
-  print(fmt::format("added   {} ({} stored)\n", format_bytes(summary->data_added),
-                    format_bytes(summary->data_added_packed)));
+  if (!result.full)
+    print(fmt::format("recorded  {} entries of the oplog, {}\n", result.recorded.entries,
+                      format_bytes(result.recorded.bytes)));
+  if (result.full || result.synthetic->snapshot)
+    print(fmt::format("added   {} ({} stored)\n", format_bytes(summary->data_added),
+                      format_bytes(summary->data_added_packed)));
   if (result.full && result.full->base.recoverable_from && result.full->base.recoverable_to)
     print(fmt::format("recoverable  every moment from {} to {}\n",
                       catalog::describe(*result.full->base.recoverable_from),
@@ -116,6 +131,13 @@ std::string describe(const backup::NextBaseResult& result) {
                        base.collections.size(), documents_in(base.collections));
   }
   const auto& synthetic = *result.synthetic;
+  if (synthetic.deferred)
+    return fmt::format(
+        "base {} stays: what changed since ({} entries, {}) is spread over at least {} of it; every moment "
+        "up to {} can be recovered",
+        synthetic.previous.short_hex(), synthetic.deferred->recorded.entries,
+        format_bytes(synthetic.deferred->recorded.bytes),
+        format_bytes(synthetic.deferred->rewrite_bytes), catalog::describe(synthetic.at));
   if (!synthetic.snapshot)
     return fmt::format("nothing is new since base {}", synthetic.previous.short_hex());
   return fmt::format("snapshot {}, computed from {} and the recorded oplog: {} documents as of {}",
@@ -147,6 +169,9 @@ void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line) {
                    "days after which everything is read from the server again")
       ->capture_default_str()
       ->group(group);
+  verb->add_flag("--new-base", line.is_new_base_wanted,
+                 "compute a new base even where that rewrites much more than has changed")
+      ->group(group);
 }
 
 Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line,
@@ -167,6 +192,7 @@ Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line
     options.full.lag_max = std::chrono::duration_cast<std::chrono::seconds>(lag);
   }
   options.policy.is_forced = common.is_full;
+  options.rewrite.may_put_off = !line.is_new_base_wanted;
   options.policy.real_full_age_max = std::chrono::hours(line.full_every_days * hours_a_day);
   return options;
 }

@@ -14,6 +14,7 @@ struct BackupDatabaseLine {
   std::size_t connections = 4;
   unsigned full_every_days = 30;
   bool change_streams = false;
+  bool is_new_base_wanted = false;
 };
 
 void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line);

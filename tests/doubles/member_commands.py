@@ -235,13 +235,14 @@ class Commands:
     # ---- catalog ----
 
     def do_listDatabases(self, command):  # noqa: N802
+        names = sorted({*self.cluster.catalog.databases(), "admin", "config", "local"})
+        if command.flag("nameOnly"):
+            return encoded(databases=[{"name": name} for name in names])
         rows = []
-        for name in sorted({*self.cluster.catalog.databases(), "admin", "config", "local"}):
+        for name in names:
             size = sum(sum(map(len, one.documents.values()))
                        for one in self.cluster.catalog.of_database(name))
             rows.append({"name": name, "sizeOnDisk": float(size), "empty": size == 0})
-        if command.flag("nameOnly"):
-            rows = [{"name": row["name"]} for row in rows]
         return encoded(databases=rows)
 
     def do_listCollections(self, command):  # noqa: N802

@@ -69,6 +69,11 @@ class Holdfast:
                 f"expected {status}\n{finished.stdout}\n{finished.stderr}")
         return finished
 
+    def stored_bytes(self):
+        """Of all packs."""
+        return sum(path.stat().st_size for path in (self.directory / "data").rglob("*")
+                   if path.is_file())
+
     def check(self):
         """The oracle at the end of every test that writes."""
         self.run("verify", "--level", "decrypt")

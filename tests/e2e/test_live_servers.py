@@ -197,6 +197,32 @@ def test_the_next_backup_is_computed_from_the_stream_and_equals_a_real_one(repos
     repository.check()
 
 
+def test_changes_that_are_spread_out_do_not_rewrite_the_base(repository, start_server):
+    source, target = start_server("scripted", noop_seconds=0.5), start_server("scripted")
+    goods = source.client().shop.goods
+    insert_raw(goods, documents_of_every_kind(20_000, size=5000))
+    backup = ["backup", "--dataset", "shop", "--json", source.uri]
+    first = repository.run(*backup).json()
+    goods.bulk_write([pymongo.UpdateOne({"_id": number}, {"$set": {"int": 7}})
+                      for number in range(0, 20_000, 100)])
+    stored = repository.stored_bytes()
+    second = repository.run(*backup).json()
+    assert second["kind"] == "deferred", second["reason"]
+    assert second["previous"] == first["snapshot_id"]
+    assert second["rewrite_bytes"] > 64 << 20
+    assert 200 <= second["oplog_entries"] < 400
+    assert repository.stored_bytes() - stored < first["data_added_packed"] / 100
+    result = restore(repository, target, "--at", "last")
+    assert result["equal"], result["problems"]
+    expected = judge.judge_server(source.client())
+    assert judge.differences(judge.judge_server(target.client()), expected) == []
+    third = repository.run(*backup, "--new-base").json()
+    assert third["kind"] == "synthetic", third["reason"]
+    assert {row["ns"]: (row["count"], row["digest"]) for row in third["collections"]} == {
+        name: (one.count, one.digest) for name, one in expected.items()}
+    repository.check()
+
+
 def address(server, member):
     return f"127.0.0.1:{server.ports[member]}"
 

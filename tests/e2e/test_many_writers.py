@@ -22,15 +22,10 @@ def start(holdfast, *arguments):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def stored_bytes(holdfast):
-    return sum(path.stat().st_size for path in (holdfast.directory / "data").rglob("*")
-               if path.is_file())
-
-
 def wait_until_stored(holdfast, wanted, process):
     """Until the run has put some packs under their own names, or ended."""
     limit = time.monotonic() + 60
-    while stored_bytes(holdfast) < wanted and process.poll() is None:
+    while holdfast.stored_bytes() < wanted and process.poll() is None:
         assert time.monotonic() < limit, "the run stores nothing"
         time.sleep(0.01)
 
@@ -75,7 +70,7 @@ def test_an_interrupted_backup_ends_with_130_and_the_next_one_goes_on(repository
     if run.returncode == 0:
         return  # it was done before the signal came
     assert run.returncode == 130, output
-    before = stored_bytes(repository)
+    before = repository.stored_bytes()
     assert before > 0
     summary = repository.run("backup", tmp_path / "tree", "--json").json()
     assert summary["data_added"] <= 301 * MEBIBYTE - before * 0.9, "what was stored is used again"
