@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bson/builder.hpp"
 
 namespace holdfast::mongo {
@@ -10,6 +12,10 @@ namespace {
 
 // Without a size the first batch of a server has 101 documents.
 constexpr std::int32_t first_batch_count = 1000;
+// What the batches after the first should hold, by the mean of the documents so far: four connections
+// then need a quarter of the memory that batches as large as a server makes them (16 MiB) would.
+constexpr std::uint64_t batch_bytes_aim = std::uint64_t{4} << 20;
+constexpr std::uint64_t batch_count_max = 100'000;
 constexpr auto wait_default = std::chrono::milliseconds(1000);
 constexpr std::uint8_t uuid_subtype = 4;
 constexpr int empty_batches_max = 100;
@@ -76,6 +82,7 @@ class Cursor::Impl {
     at_ += element.raw.size();
     if (element.value.type != bson::Type::document)
       return fail(ErrorCode::malformed, fmt::format("a batch of {} holds no documents", what_));
+    ++document_count_;
     byte_count_ += element.value.bytes.size();
     return element.value.bytes;
   }
@@ -129,11 +136,18 @@ class Cursor::Impl {
     return {};
   }
 
+  std::int32_t next_batch_count() const {
+    if (batch_count_ > 0) return batch_count_;
+    if (byte_count_ == 0) return first_batch_count;
+    const std::uint64_t count = batch_bytes_aim * document_count_ / byte_count_;
+    return static_cast<std::int32_t>(std::clamp<std::uint64_t>(count, 1, batch_count_max));
+  }
+
   Result<void> fetch() {
     bson::Builder command;
     command.append_int64("getMore", id_);
     command.append_text("collection", collection_);
-    if (batch_count_ > 0) command.append_int32("batchSize", batch_count_);
+    command.append_int32("batchSize", next_batch_count());
     if (is_tailable_) command.append_int64("maxTimeMS", wait_max_.count());
     auto answer = connection_->run(db_, command.finish());
     is_broken_ = !answer.has_value();
@@ -159,6 +173,7 @@ class Cursor::Impl {
   bool is_broken_ = false;
   std::chrono::milliseconds wait_max_ = wait_default;
   ServerCode error_code_ = ServerCode::none;
+  std::uint64_t document_count_ = 0;
   std::uint64_t byte_count_ = 0;
   bson::Timestamp at_cluster_time_;
 };

@@ -17,8 +17,7 @@ struct FindRequest {
   Bytes hint;
   Bytes projection;
   Bytes read_concern;
-  std::int32_t batch_count = 0;  // documents in a batch; 0: as much as fits into a message, bounded
-                                 // by the server (16 MiB); the first batch has at most 1000 then
+  std::int32_t batch_count = 0;  // documents in a batch; 0: 1000 in the first, then about 4 MiB
   std::int64_t limit = 0;        // 0: all
   bool is_tailable = false;      // with awaitData
   bool keeps_open = false;       // noCursorTimeout
