@@ -23,7 +23,6 @@ Error error_of_stream(const mongo::Reply& reply) {
   if (code == history_lost_code) error.code = ErrorCode::history_lost;
   if (code == stage_unknown_code || reply.code == mongo::ServerCode::command_not_found)
     error.code = ErrorCode::unsupported;
-  if (reply.code == mongo::ServerCode::cursor_not_found) error.code = ErrorCode::server_unreachable;
   return error;
 }
 

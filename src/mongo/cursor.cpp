@@ -12,8 +12,8 @@ namespace {
 
 // Without a size the first batch of a server has 101 documents.
 constexpr std::int32_t first_batch_count = 1000;
-// What the batches after the first should hold, by the mean of the documents so far: four connections
-// then need a quarter of the memory that batches as large as a server makes them (16 MiB) would.
+// What the batches after the first should hold, by the mean of the documents so far: four
+// connections then need a quarter of the memory that the server's own limit (16 MiB) would cost.
 constexpr std::uint64_t batch_bytes_aim = std::uint64_t{4} << 20;
 constexpr std::uint64_t batch_count_max = 100'000;
 constexpr auto wait_default = std::chrono::milliseconds(1000);

@@ -15,9 +15,11 @@ namespace {
 constexpr std::array<std::int32_t, 11> state_changes{10107, 189, 11602, 13435, 13436, 11600,
                                                      91,    6,   7,     89,    9001};
 
+// A lost cursor is as good as a lost connection: reading again may help.
 ErrorCode error_code_of(ServerCode code) {
   if (code == ServerCode::unauthorized || code == ServerCode::authentication_failed)
     return ErrorCode::denied;
+  if (code == ServerCode::cursor_not_found) return ErrorCode::server_unreachable;
   return is_state_change(code) ? ErrorCode::server_unreachable : ErrorCode::server_failed;
 }
 

@@ -94,7 +94,7 @@ Result<void> LiveComparison::open_live(LiveOrder order) {
   now_ = nullptr;
   if (!found_) return {};
   LiveRequest request{name.db, name.collection, taker_.filter(), taker_.fields(), order};
-  documents_ = std::make_unique<LiveDocuments>(live_, spill_, std::move(request), context_.stop);
+  documents_ = std::make_unique<LiveDocuments>(live_, spill_, std::move(request), context_);
   return advance();
 }
 

@@ -8,6 +8,7 @@
 #include "bson/builder.hpp"
 #include "bson/compare.hpp"
 #include "mongo/cursor.hpp"
+#include "recover/primary_link.hpp"
 
 namespace holdfast::recover {
 
@@ -37,8 +38,8 @@ mongo::FindRequest find_request(const LiveRequest& request) {
 
 class LiveDocuments::Impl {
  public:
-  Impl(mongo::Deployment& live, oplog::SpillStore& spill, LiveRequest request, std::stop_token stop)
-      : live_(live), spill_(spill), request_(std::move(request)), stop_(std::move(stop)) {}
+  Impl(mongo::Deployment& live, oplog::SpillStore& spill, LiveRequest request, Context& context)
+      : link_(live, context), spill_(spill), request_(std::move(request)), context_(context) {}
 
   ~Impl() {
     reader_.request_stop();
@@ -81,21 +82,33 @@ class LiveDocuments::Impl {
 
   // On the thread that reads ahead.
   Result<void> read_ahead(const std::stop_token& stop) {
-    auto done = fill(stop);
+    auto done = link_.read([&](mongo::Connection& connection) { return fill(connection, stop); });
     pieces_.close();
     return done;
   }
 
-  Result<void> fill(const std::stop_token& stop) {
-    auto connection = TRY(live_.connect_to(mongo::ReadFrom::primary));
+  // After a cut it begins again: what was handed on is passed over where the server sorts, and
+  // dropped by the sorter where we do.
+  Result<void> fill(mongo::Connection& connection, const std::stop_token& stop) {
     auto cursor = TRY(mongo::Cursor::open(connection, find_request(request_)));
     Bytes piece;
+    Bytes key;
+    bool is_passing_over = request_.order == LiveOrder::by_server && handed_on_.has_value();
     while (!stop.stop_requested()) {
-      if (stop_.stop_requested()) return fail(ErrorCode::interrupted, "interrupted");
+      TRY(context_.check_stop());
       const auto document = TRY(cursor.next());
-      if (document) append(piece, *document);
+      if (document) {
+        key.clear();
+        dataset::id_key_of(bson::Document::trusted(*document), key);
+        is_passing_over = is_passing_over && bson::compare_bytes(key, *handed_on_) <= 0;
+        if (is_passing_over) continue;
+        append(piece, *document);
+      }
       const bool is_full = piece.size() >= read_ahead_bytes || !document;
-      if (is_full && !piece.empty() && !pieces_.push(std::exchange(piece, {}))) return {};
+      if (is_full && !piece.empty()) {
+        if (!pieces_.push(std::exchange(piece, {}))) return {};
+        handed_on_ = key;
+      }
       if (!document) return {};
     }
     return {};
@@ -118,10 +131,11 @@ class LiveDocuments::Impl {
     return std::optional<ByteView>(document);
   }
 
-  mongo::Deployment& live_;
+  PrimaryLink link_;
   oplog::SpillStore& spill_;
   LiveRequest request_;
-  std::stop_token stop_;
+  Context& context_;
+  std::optional<Bytes> handed_on_;  // K(_id) of the last document in a piece; by the reader
   Channel<Bytes> pieces_{pieces_waiting_max};
   Bytes piece_;
   std::size_t at_ = 0;
@@ -137,8 +151,8 @@ class LiveDocuments::Impl {
 };
 
 LiveDocuments::LiveDocuments(mongo::Deployment& live, oplog::SpillStore& spill, LiveRequest request,
-                             std::stop_token stop)
-    : impl_(std::make_unique<Impl>(live, spill, std::move(request), std::move(stop))) {}
+                             Context& context)
+    : impl_(std::make_unique<Impl>(live, spill, std::move(request), context)) {}
 LiveDocuments::~LiveDocuments() = default;
 
 Result<const LiveDocument*> LiveDocuments::next() {

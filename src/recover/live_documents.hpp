@@ -32,12 +32,13 @@ class LiveDocuments {
  public:
   // The arguments must outlive it. Connects on the first next().
   LiveDocuments(mongo::Deployment& live, oplog::SpillStore& spill, LiveRequest request,
-                std::stop_token stop);
+                Context& context);
   ~LiveDocuments();
   LiveDocuments(const LiveDocuments&) = delete;
   LiveDocuments& operator=(const LiveDocuments&) = delete;
 
-  // Null at the end; valid until the next call. Errors: those of mongo::Cursor; anomaly when the
+  // Null at the end; valid until the next call. Goes on behind the last document after a cut.
+  // Errors: those of mongo::Cursor; anomaly when the
   // server's order is not ours (is_out_of_order() tells): read again with LiveOrder::by_us.
   Result<const LiveDocument*> next();
   bool is_out_of_order() const;

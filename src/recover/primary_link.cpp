@@ -116,6 +116,19 @@ Result<void> PrimaryLink::prepare_again(Error error, unsigned failure_count) {
   return pause(failure_count - 1);
 }
 
+Result<void> PrimaryLink::read(const Reading& reading) {
+  const auto once = [&]() -> Result<void> {
+    auto* from = TRY(connection());
+    return reading(*from);
+  };
+  for (unsigned failure_count = 1;; ++failure_count) {
+    TRY(context_.check_stop());
+    auto done = once();
+    if (done.has_value()) return done;
+    TRY(prepare_again(std::move(done.error()), failure_count));
+  }
+}
+
 Result<mongo::Reply> PrimaryLink::run(const std::string& db, Document command) {
   auto* to = TRY(connection());
   auto reply = to->run(db, command);

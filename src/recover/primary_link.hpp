@@ -1,6 +1,7 @@
 #pragma once
-// Writing to the member of a deployment that takes writes, whoever that is: through elections and
+// Talking to the member of a deployment that takes writes, whoever that is: through elections and
 // short network cuts, with a bounded number of attempts.
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,6 +50,10 @@ class PrimaryLink {
   // Errors: server_unreachable (after the last attempt), denied, server_failed (also when the
   // majority did not confirm), interrupted.
   Result<WriteOutcome> write(const std::string& db, bson::Document command, std::string_view doing);
+  // Something that only reads: done again from its begin when the member is gone or has lost the
+  // cursor. Errors: those of `reading`, server_unreachable after the last attempt; interrupted.
+  using Reading = std::function<Result<void>(mongo::Connection&)>;
+  Result<void> read(const Reading& reading);
   // Any command whose answer is to be judged by the caller. Sent once, so it may have been done
   // when this fails. A connection that broke, or whose member is no primary any more, is given up.
   Result<mongo::Reply> run(const std::string& db, bson::Document command);

@@ -42,19 +42,23 @@ Result<void> read_one(mongo::Deployment& target, Context& context, WrittenCollec
     collection.result.target_digest = collection.result.digest;
     return {};
   }
-  auto connection = TRY(target.connect_to(mongo::ReadFrom::primary));
   mongo::FindRequest request;
   request.db = collection.written.db;
   request.collection = collection.written.collection;
-  auto cursor = TRY(mongo::Cursor::open(connection, request));
   bson::ContentDigest digest;
-  while (true) {
-    const auto document = TRY(cursor.next());
-    if (!document) break;
-    digest.add(*document);
-    constexpr std::uint64_t documents_between_checks = 1024;
-    if (digest.count() % documents_between_checks == 0) TRY(context.check_stop());
-  }
+  const auto digest_all = [&](mongo::Connection& connection) -> Result<void> {
+    digest = {};
+    auto cursor = TRY(mongo::Cursor::open(connection, request));
+    while (true) {
+      const auto document = TRY(cursor.next());
+      if (!document) return {};
+      digest.add(*document);
+      constexpr std::uint64_t documents_between_checks = 1024;
+      if (digest.count() % documents_between_checks == 0) TRY(context.check_stop());
+    }
+  };
+  PrimaryLink link(target, context);
+  TRY(link.read(digest_all));
   collection.result.target_count = digest.count();
   collection.result.target_digest = digest.digest();
   return {};

@@ -272,6 +272,20 @@ def test_cuts_and_elections_during_a_restore_do_no_harm(large, repository, start
     assert judge.differences(judge.judge_server(target.client()), large) == []
 
 
+def test_what_is_read_back_is_read_again_after_a_cut(large, repository, start_server):
+    target = start_server("scripted")
+    target.cut(after_bytes=6_000_000)  # of answers: only reading back has so many
+    told = bring_back(repository, target)
+    assert told.json()["equal"]
+    assert "trying again" in told.stderr
+    assert judge.differences(judge.judge_server(target.client()), large) == []
+    target.cut(after_bytes=6_000_000)
+    told = repository.run("compare", "--dataset", "shop", "--at", "last", "--with", target.uri,
+                          "--json")
+    assert told.lines()[-1]["equal"]
+    assert "trying again" in told.stderr
+
+
 def test_indexes_are_built_although_nobody_is_primary_for_a_while(large, repository, start_server):
     target = start_server("scripted")
     target.fail("createIndexes", code=10107, times=1_000_000)  # NotWritablePrimary
