@@ -114,7 +114,7 @@ TEST_CASE("numbers of the server become our errors") {
   CHECK(code_of(18) == ErrorCode::denied);
   CHECK(code_of(10107) == ErrorCode::server_unreachable);
   CHECK(code_of(13436) == ErrorCode::server_unreachable);
-  CHECK(code_of(43) == ErrorCode::server_failed);
+  CHECK(code_of(43) == ErrorCode::server_unreachable);
   CHECK(is_state_change(ServerCode{11600}));
   CHECK_FALSE(is_state_change(ServerCode::duplicate_key));
 }
