@@ -60,6 +60,14 @@ void add_commands(CommandLine& line) {
   add_help(line);
 }
 
+// A repeatable option takes one value each time it is given; CLI11 would let it take all words up
+// to the next option, and so the path or the server that follows.
+void give_one_value_each(CLI::App& app) {
+  for (auto* option : app.get_options())
+    if (!option->get_positional()) option->allow_extra_args(false);
+  for (auto* verb : app.get_subcommands([](CLI::App*) { return true; })) give_one_value_each(*verb);
+}
+
 // What is wrong, where, what to do next; the same as JSON for programs.
 int report(const Error& error, OutputFormat format) {
   const int status = exit_status_of(error.code);
@@ -114,6 +122,7 @@ int run(int argument_count, char** arguments) {
   add_global_options(app, globals);
   CommandLine line{app, globals, chosen};
   add_commands(line);
+  give_one_value_each(app);
   if (const auto status = parse(app, argument_count, arguments)) return *status;
 
   if (!chosen) {

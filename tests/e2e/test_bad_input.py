@@ -45,6 +45,36 @@ def test_a_malformed_command_line_is_exit_2(repository, arguments):
     one_error(repository.run(*arguments, status=2))
 
 
+NOBODY = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
+
+
+@pytest.mark.parametrize("verb,option", [("backup", ["--tag", "x"]), ("stream", ["--tag", "x"])])
+def test_a_repeatable_option_leaves_the_server_that_follows_alone(repository, verb, option):
+    one_error(repository.run(verb, "--dataset", "shop", *option, *option, NOBODY, status=15),
+              "127.0.0.1:1")
+
+
+@pytest.mark.parametrize("option", [
+    ["--tag", "x"], ["--require", "{0}/a"], ["--exclude", "*.log"], ["--exclude-file", "{0}/a"],
+    ["--exclude-if-present", "CACHEDIR.TAG"]])
+def test_a_repeatable_option_leaves_the_path_that_follows_alone(repository, tmp_path, option):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    option = [word.format(tmp_path) for word in option]
+    repository.run("backup", *option, *option, tmp_path / "a", tmp_path / "b")
+    assert repository.run("points", "--json").json()["points"][0]["paths"] == [
+        str(tmp_path / "a"), str(tmp_path / "b")]
+
+
+def test_repeatable_options_of_other_verbs_take_one_value_each(repository, tmp_path, corpus):
+    (tmp_path / "a").write_text("a")
+    repository.run("backup", tmp_path / "a")
+    assert "/a" in repository.run("browse", "find", "--snapshot", "latest", "a").stdout
+    repository.run("restore", "-i", "a", "-e", "b", "latest", "--to", tmp_path / "back")
+    one_error(repository.run("points", "--tag", "x", "y", status=2))
+    repository.run("import", "--dataset", "shop", "--tag", "x", corpus("delta-1") / "base")
+
+
 def test_an_empty_or_missing_password_file_is_named(repository, tmp_path):
     empty = tmp_path / "empty-password"
     empty.write_text("\n")
