@@ -11,10 +11,12 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t problems_printed_max = 100;
+constexpr const char* file_options = "Files";
 
 struct RestoreLine {
   recover::RestoreFilesOptions files;
   RestoreDatabaseLine database;
+  const CLI::App* verb = nullptr;
   std::string to;
   bool overwrite = false;
   bool dry_run = false;
@@ -103,12 +105,31 @@ Result<int> restore_snapshot(Session& session, const RestoreLine& line) {
 }
 
 Result<int> run_restore(Session& session, const RestoreLine& line) {
-  if (!line.database.is_meant()) return restore_snapshot(session, line);
+  if (!line.database.is_meant()) {
+    TRY(refuse_options(*line.verb, database_options, "is for a database, which --dataset names"));
+    return restore_snapshot(session, line);
+  }
   if (!line.files.snapshot.empty())
     return fail(ErrorCode::usage, "a SNAPSHOT is of files; a database is named by --dataset");
+  TRY(refuse_options(*line.verb, file_options, "is for files, not for a database"));
   auto database = line.database;
+  database.preview = line.dry_run;
   if (!line.to.empty()) database.uri.text = line.to;
   return restore_database(session, database);
+}
+
+void add_file_options(CLI::App* verb, RestoreLine& given) {
+  constexpr const char* group = file_options;
+  verb->add_option("-i,--include", given.files.include, "gitignore pattern of what to restore")
+      ->group(group);
+  verb->add_option("-e,--exclude", given.files.exclude, "gitignore pattern of what to leave out")
+      ->group(group);
+  verb->add_flag("--overwrite", given.overwrite, "replace files that differ")->group(group);
+  verb->add_flag("--verify", given.verify, "read every written file back and compare")
+      ->group(group);
+  verb->add_option("--threads", given.files.threads, "worker threads, 0: one per processor")
+      ->check(CLI::Range(0U, recover::restore_threads_max))
+      ->group(group);
 }
 
 }  // namespace
@@ -117,16 +138,12 @@ void add_restore(CommandLine& line) {
   auto given = std::make_shared<RestoreLine>();
   auto* verb = line.app.add_subcommand(
       "restore", "bring files of a snapshot, or a database, back to a new place");
+  given->verb = verb;
   verb->add_option("SNAPSHOT", given->files.snapshot,
                    "id, its beginning, or latest; with :PATH only what is below that path");
   verb->add_option("--to", given->to, "directory, made when missing; or mongodb://…");
-  verb->add_option("-i,--include", given->files.include, "gitignore pattern of what to restore");
-  verb->add_option("-e,--exclude", given->files.exclude, "gitignore pattern of what to leave out");
-  verb->add_flag("--overwrite", given->overwrite, "replace files that differ");
-  verb->add_flag("--dry-run", given->dry_run, "say what would be done, change nothing");
-  verb->add_flag("--verify", given->verify, "read every written file back and compare");
-  verb->add_option("--threads", given->files.threads, "worker threads, 0: one per processor")
-      ->check(CLI::Range(0U, recover::restore_threads_max));
+  verb->add_flag("--dry-run,--preview", given->dry_run, "say what would be done, change nothing");
+  add_file_options(verb, *given);
   add_restore_database_options(verb, given->database);
   line.choose(verb, [given](Session& session) { return run_restore(session, *given); });
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/units.hpp"
@@ -152,8 +153,20 @@ Result<recover::MomentRequest> moment_request_of(const RestoreDatabaseLine& line
   return request;
 }
 
+Result<void> refuse_options(const CLI::App& verb, std::string_view group, std::string_view why,
+                            const std::vector<std::string>& allowed) {
+  const auto is_refused = [&](const CLI::Option* option) {
+    const bool is_allowed =
+        std::find(allowed.begin(), allowed.end(), option->get_name()) != allowed.end();
+    return option->get_group() == group && option->count() > 0 && !is_allowed;
+  };
+  const auto options = verb.get_options(is_refused);
+  if (options.empty()) return {};
+  return fail(ErrorCode::usage, fmt::format("{} {}", options.front()->get_name(), why));
+}
+
 void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line) {
-  constexpr const char* group = "A database";
+  constexpr const char* group = database_options;
   verb->add_option("--dataset", line.dataset, "this database, onto the server of --to")
       ->group(group);
   verb->add_option("--at", line.at,
@@ -180,7 +193,6 @@ void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line) {
   verb->add_flag("--in-place", line.in_place, "replace what the target has; needs --confirm")
       ->group(group);
   verb->add_option("--confirm", line.confirm, "the dataset's name, for --in-place")->group(group);
-  verb->add_flag("--preview", line.preview, "say what would be done, change nothing")->group(group);
   verb->add_option("--undo", line.undo, "take back what this undo point tells of")->group(group);
   verb->add_flag("--no-users", line.no_users, "leave users and roles out")->group(group);
   verb->add_option("--connections", line.connections, "to the target")

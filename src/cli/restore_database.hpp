@@ -26,6 +26,13 @@ struct RestoreDatabaseLine {
   bool is_meant() const { return !dataset.empty() || !undo.empty(); }
 };
 
+// The heading of a database's options in the help of `restore`.
+constexpr const char* database_options = "A database";
+
+// Error usage, naming the first option of that group that stands on the line and is not allowed.
+Result<void> refuse_options(const CLI::App& verb, std::string_view group, std::string_view why,
+                            const std::vector<std::string>& allowed = {});
+
 void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line);
 Result<int> restore_database(Session& session, const RestoreDatabaseLine& line);
 

@@ -14,6 +14,7 @@ IS_FULL = bool(os.environ.get("HOLDFAST_FULL"))
 DOCUMENT_COUNT = 200_000 if IS_FULL else 10_000
 KILL_COUNT = 200 if IS_FULL else 20
 PATIENCE_SECONDS = 90
+NOTES = "holdfast_restore"  # the database where an unfinished restore notes how far it came
 
 
 def at(timestamp):

@@ -86,6 +86,40 @@ def test_a_missing_grant_is_named_before_anything_is_done(filled, repository):
     assert live.points(repository) is None
 
 
+def stored_files(repository):
+    """Locks come and go; all else stays."""
+    return sorted(path for path in repository.directory.rglob("*")
+                  if path.is_file() and path.parent.name != "locks")
+
+
+def test_a_dry_run_of_a_database_says_what_would_be_done_and_stores_nothing(filled, repository):
+    before = stored_files(repository)
+    told = repository.run("backup", "--dry-run", "--dataset", "shop", "--json", filled.uri).json()
+    assert (told["kind"], told["would_be"]) == ("dry-run", "full")
+    assert "no base" in told["reason"]
+    finished = repository.run("backup", "--dry-run", "--dataset", "shop", filled.uri)
+    assert "read from the server" in finished.stdout and "nothing was stored" in finished.stdout
+    assert stored_files(repository) == before
+
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    filled.client().shop.orders.insert_one({"_id": "new"})
+    before = stored_files(repository)
+    for options, expected in (([], "synthetic"), (["--full"], "full")):
+        told = repository.run("backup", "--dry-run", "--dataset", "shop", *options, "--json",
+                              filled.uri).json()
+        assert told["would_be"] == expected
+    assert "computed" in repository.run("backup", "--dry-run", "--dataset", "shop",
+                                        filled.uri).stdout
+    assert stored_files(repository) == before
+
+
+def test_a_dry_run_meets_the_same_refusals_as_the_backup(filled, repository):
+    filled.user("bk@admin", [{"resource": {"db": "shop", "collection": ""}, "actions": ["find"]}])
+    finished = repository.run("backup", "--dry-run", "--dataset", "shop", filled.uri,
+                              status=DENIED)
+    assert_one_error(finished)
+
+
 def test_plan_check_names_what_a_user_lacks(filled, repository):
     filled.user("bk@admin", [{"resource": {"db": "shop", "collection": ""}, "actions": ["find"]}])
     finished = repository.run("plan", "check", filled.uri, "--json", status=None)
@@ -151,6 +185,45 @@ def test_a_moment_outside_of_the_window_is_refused_with_the_nearest(filled, repo
         assert_one_error(finished)
     assert to in finished.stderr
     assert target.client().list_database_names() == ["admin", "config", "local"]
+
+
+DRY_RUNS = [["--dry-run"], ["--dry-run", "--in-place", "--confirm", "shop"],
+            ["--dry-run", "--missing-only"], ["--dry-run", "--changed-only"], ["--preview"]]
+
+
+@pytest.mark.parametrize("arguments", DRY_RUNS, ids=" ".join)
+def test_a_dry_run_of_a_database_changes_nothing(arguments, filled, repository):
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    orders = filled.client().shop.orders
+    orders.delete_many({"_id": {"$lt": 10}})
+    orders.update_one({"_id": 20}, {"$set": {"changed": True}})
+    if "--in-place" not in arguments and len(arguments) == 1:
+        orders.drop()
+    before = judge.judge_server(filled.client())
+    repository.run("restore", "--dataset", "shop", "--to", filled.uri, *arguments)
+    assert judge.judge_server(filled.client()) == before
+    assert live.NOTES not in filled.client().list_database_names()
+
+
+@pytest.mark.parametrize("option", [["--exclude", "x"], ["-i", "x"], ["--overwrite"], ["--verify"],
+                                    ["--threads", "2"]], ids=lambda option: option[0])
+@pytest.mark.parametrize("asked", [["--dataset", "shop"], ["--undo", "1234"]], ids=lambda a: a[0])
+def test_an_option_for_files_is_refused_for_a_database(option, asked, repository):
+    finished = repository.run("restore", *asked, "--to", "mongodb://127.0.0.1:1/", *option,
+                              status=USAGE)
+    name = {"-i": "--include"}.get(option[0], option[0])
+    assert f"{name} is for files" in finished.stderr
+    assert_one_error(finished)
+
+
+@pytest.mark.parametrize("option", [
+    ["--at", "last"], ["--only", "shop"], ["--rename", "a=b"], ["--missing-only"],
+    ["--changed-only"], ["--id", "1"], ["--filter", "{}"], ["--in-place"], ["--confirm", "shop"],
+    ["--no-users"], ["--connections", "2"], ["--memory", "1G"]], ids=lambda option: option[0])
+def test_an_option_for_a_database_is_refused_for_files(option, repository, tmp_path):
+    finished = repository.run("restore", "latest", "--to", tmp_path / "out", *option, status=USAGE)
+    assert f"{option[0]} is for a database" in finished.stderr
+    assert_one_error(finished)
 
 
 def small_disk(path):

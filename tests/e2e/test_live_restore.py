@@ -17,7 +17,6 @@ pytestmark = pytest.mark.slow
 
 KINDS = ["scripted", "ferretdb", "java", "mongod"]
 DELETED = 100
-NOTES = "holdfast_restore"
 
 
 def fill(server, count=2000):
@@ -167,7 +166,7 @@ def test_what_is_there_is_not_overwritten_unless_confirmed(backed_up, repository
     assert {name: one.count for name, one in after.items()} == {
         "shop.goods": 2000, "shop.people": 300}
     assert judge.indexes_of(client, "shop.people")["mail_once"]["unique"]
-    assert NOTES not in client.list_database_names()
+    assert live.NOTES not in client.list_database_names()
 
 
 def test_a_part_is_replaced_in_place_and_the_rest_is_not_touched(backed_up, repository):
@@ -233,10 +232,10 @@ def test_a_killed_restore_goes_on(kind, large, repository, start_server):
         run = Restore(repository, target, "--connections", "2")
         wait_for_documents(client.shop.goods, begun + rng.randrange(1, live.DOCUMENT_COUNT // 4))
         run.kill()
-        cut_short += NOTES in client.list_database_names()
+        cut_short += live.NOTES in client.list_database_names()
         if cut_short == 2:
             break
-        if NOTES not in client.list_database_names():  # it was faster than the kill
+        if live.NOTES not in client.list_database_names():  # it was faster than the kill
             client.drop_database("shop")
     assert cut_short == 2
     told = bring_back(repository, target).json()
@@ -244,7 +243,7 @@ def test_a_killed_restore_goes_on(kind, large, repository, start_server):
     assert told["documents_written"] < live.DOCUMENT_COUNT
     assert judge.differences(judge.judge_server(client), large) == []
     assert "serial" in judge.indexes_of(client, "shop.goods")
-    assert NOTES not in client.list_database_names()
+    assert live.NOTES not in client.list_database_names()
 
 
 @pytest.mark.parametrize("kind", ["ferretdb", "mongod"])
@@ -307,8 +306,8 @@ def test_another_restore_does_not_go_on_where_this_one_stopped(large, repository
     wait_for_documents(target.client().shop.goods, 1000)
     run.kill()
     refused = bring_back(repository, target, "--rename", "shop=other", status=14)
-    assert "unfinished" in refused.stderr and NOTES in refused.stderr
-    target.client().drop_database(NOTES)
+    assert "unfinished" in refused.stderr and live.NOTES in refused.stderr
+    target.client().drop_database(live.NOTES)
     assert "not empty" in bring_back(repository, target, status=14).stderr
     told = bring_back(repository, target, "--rename", "shop=other").json()
     assert told["equal"]
