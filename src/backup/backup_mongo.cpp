@@ -11,6 +11,8 @@
 #include "backup/segment_snapshot.hpp"
 #include "backup/window_capture.hpp"
 #include "catalog/recorded_segments.hpp"
+#include "oplog/replay_check.hpp"
+#include "oplog/segment.hpp"
 
 namespace holdfast::backup {
 
@@ -257,6 +259,7 @@ class MongoBackup {
     const mongo::MemberFacts member = connection.member();
     connection = TRY(deployment_.connect_to(member));
     TRY(capture_->finish(connection.member().last_write));
+    TRY(check_window());
     auto window = TRY(capture_->entries(WindowCapture::Part::window));
     auto comparison = TRY(compare_catalogs(catalog_.collections, second.collections, *window));
     if (!comparison.contradictions.empty())
@@ -272,6 +275,23 @@ class MongoBackup {
       catalog_.collections.push_back(collection);
     }
     return std::move(comparison.unexplained);
+  }
+
+  // A base copied while something happened that can not be replayed is of no use, nor is what an
+  // unfinished copy has: both begin before it.
+  Result<void> check_window() {
+    auto window = TRY(capture_->entries(WindowCapture::Part::window));
+    while (true) {
+      const auto entry = TRY(window->next());
+      if (!entry) return {};
+      const oplog::OpTime time = TRY(oplog::optime_of(*entry));
+      const auto replayable = replay_check_.check(*entry);
+      if (replayable.has_value() || time.ts <= capture_->window().first) continue;
+      TRY(remove_partial(repository_, partial_));
+      return fail(ErrorCode::unsupported,
+                  "while the copy was made the server did what can not be replayed: run again; " +
+                      replayable.error().message);
+    }
   }
 
   void note_changes(const dataset::LiveCatalog& second) {
@@ -307,6 +327,11 @@ class MongoBackup {
         [&recorded](const dataset::StoredSegment& segment) { return recorded.load(segment); },
         [this](const oplog::SegmentFacts& facts, ByteView bytes) {
           return segments_->add(facts, bytes);
+        },
+        [this](ByteView entry) -> std::optional<std::string> {
+          const auto replayable = replay_check_.check(entry);
+          if (replayable.has_value()) return std::nullopt;
+          return replayable.error().message;
         });
     auto entries = TRY(capture_->entries(WindowCapture::Part::all));
     while (true) {
@@ -412,6 +437,7 @@ class MongoBackup {
   std::unique_ptr<dataset::OplogSource> source_;  // null: the server has no oplog
   std::string member_;                            // whose oplog it is
   std::optional<WindowCapture> capture_;
+  oplog::ReplayCheck replay_check_;
   PartialBase partial_;
   // The moment that is read, as long as nothing speaks against a base of just this moment.
   std::optional<oplog::Timestamp> snapshot_at_;

@@ -8,23 +8,13 @@ namespace {
 
 // In a row; a backup that can not reach the server is over sooner than a stream.
 constexpr std::uint32_t catch_up_failures_max = 8;
+constexpr int full_attempts_max = 2;
 
 // What keeps a base from being computed, but not from being read from the server.
 bool needs_the_server(ErrorCode code) {
   return code == ErrorCode::no_point || code == ErrorCode::history_lost ||
          code == ErrorCode::anomaly || code == ErrorCode::unsupported ||
-         code == ErrorCode::conflict;
-}
-
-Result<FullDecision> decide(repo::Repository& repository, const NextBaseOptions& options) {
-  const auto snapshots = TRY(repository.snapshots());
-  TRY(repository.load_index());
-  const auto points = catalog::MongoPoints::load(repository, snapshots, options.full.dataset);
-  if (!points.has_value() && points.error().code != ErrorCode::not_found)
-    return fail(points.error());
-  const FullHistory history =
-      points.has_value() ? full_history(*points, snapshots, options.full.dataset) : FullHistory{};
-  return decide_full(history, repository.context().clock.now(), options.policy);
+         code == ErrorCode::conflict || code == ErrorCode::malformed;
 }
 
 // Records the oplog up to what the server has now.
@@ -63,16 +53,39 @@ Result<SyntheticResult> compute(repo::Repository& repository, mongo::Deployment&
   return synthetic_full(repository, synthetic);
 }
 
+// Again if just then something happened that can not be replayed.
+Result<BackupMongoResult> read_all(repo::Repository& repository, mongo::Deployment& deployment,
+                                   const BackupMongoOptions& options,
+                                   std::vector<std::string>& notes) {
+  for (int attempt = 1;; ++attempt) {
+    auto full = backup_mongo(repository, deployment, options);
+    const bool may_pass = !full.has_value() && full.error().code == ErrorCode::unsupported;
+    if (!may_pass || attempt == full_attempts_max) return full;
+    notes.push_back(full.error().message);
+  }
+}
+
 bool is_refuted(const SyntheticResult& result) {
   return result.check && result.check->is_failed();
 }
 
 }  // namespace
 
+Result<FullDecision> plan_next_base(repo::Repository& repository, const NextBaseOptions& options) {
+  const auto snapshots = TRY(repository.snapshots());
+  TRY(repository.load_index());
+  const auto points = catalog::MongoPoints::load(repository, snapshots, options.full.dataset);
+  if (!points.has_value() && points.error().code != ErrorCode::not_found)
+    return fail(points.error());
+  const FullHistory history =
+      points.has_value() ? full_history(*points, snapshots, options.full.dataset) : FullHistory{};
+  return decide_full(history, repository.context().clock.now(), options.policy);
+}
+
 Result<NextBaseResult> next_base(repo::Repository& repository, mongo::Deployment& deployment,
                                  const NextBaseOptions& options) {
   NextBaseResult result;
-  result.decision = TRY(decide(repository, options));
+  result.decision = TRY(plan_next_base(repository, options));
   if (result.decision.kind == FullKind::synthetic) {
     auto computed = compute(repository, deployment, options, result.recorded);
     if (!computed.has_value() && !needs_the_server(computed.error().code))
@@ -87,7 +100,7 @@ Result<NextBaseResult> next_base(repo::Repository& repository, mongo::Deployment
                                            : "it can not be computed: " + computed.error().message};
     result.notes.push_back(result.decision.reason);
   }
-  result.full = TRY(backup_mongo(repository, deployment, options.full));
+  result.full = TRY(read_all(repository, deployment, options.full, result.notes));
   return result;
 }
 

@@ -24,6 +24,9 @@ struct NextBaseResult {
   std::vector<std::string> notes;  // why a computed base did not come about
 };
 
+// What next_base would begin with, from what the repository holds; asks no server. Loads the index.
+Result<FullDecision> plan_next_base(repo::Repository& repository, const NextBaseOptions& options);
+
 // The caller holds a shared lock on the repository. Errors: those of backup_mongo; of
 // stream_mongo and synthetic_full only those that a copy from the server would meet as well.
 Result<NextBaseResult> next_base(repo::Repository& repository, mongo::Deployment& deployment,

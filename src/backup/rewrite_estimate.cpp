@@ -7,6 +7,7 @@
 #include "backup/document_changes.hpp"
 #include "bson/compare.hpp"
 #include "bson/key.hpp"
+#include "oplog/segment.hpp"
 
 namespace holdfast::backup {
 
@@ -36,9 +37,10 @@ class TouchedChunks final : private ChangeVisitor {
       : repository_(repository), base_(base), files_(repository, tree) {}
 
   Result<void> take(ByteView bytes) {
+    const oplog::OpTime time = TRY(oplog::optime_of(bytes));
+    if (time.ts <= base_.window().first) return {};
     const auto entry = oplog::Entry::parse(bytes, {});
     if (!entry.has_value()) return unknown();
-    if (entry->ts <= base_.window().first) return {};
     return visit_changes(*entry, *this);
   }
 

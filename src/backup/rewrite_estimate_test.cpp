@@ -141,7 +141,7 @@ TEST_CASE("an entry that is not understood leaves it open") {
   DatabaseModel model = shop();
   Estimate estimate(model);
   model.update("shop.orders", 0, 1);
-  model.entries.push_back(test::json(R"({"op":"?"})"));
+  model.entries.push_back(test::json(R"({"ts":{"$timestamp":{"t":100000,"i":1}},"op":"?"})"));
   CHECK_FALSE(estimate.of(model));
 }
 

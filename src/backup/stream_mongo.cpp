@@ -6,6 +6,7 @@
 
 #include "backup/diverged_history.hpp"
 #include "backup/roll_up.hpp"
+#include "oplog/replay_check.hpp"
 
 namespace holdfast::backup {
 
@@ -81,6 +82,7 @@ class MongoStream {
   Result<void> take_in(const dataset::TailDiverged& diverged);
   Result<void> take_in(const dataset::TailReconnected& reconnected);
   Result<void> take_in(const dataset::TailAway&) { return {}; }
+  Result<void> break_chain(const dataset::TailEntry& entry, const Error& why);
   Result<void> keep_pending_until(oplog::Timestamp last);
   Result<void> publish();
   void note_publication();
@@ -103,6 +105,7 @@ class MongoStream {
   StreamChain chain_;
   StreamPublisher publisher_;
   std::optional<dataset::OplogTail> tail_;
+  oplog::ReplayCheck replay_check_;
   oplog::SegmentScan scan_;  // of the pending entries
   Bytes pending_;            // captured and not published yet
   Duration pending_since_{};
@@ -209,7 +212,21 @@ Result<void> MongoStream::follow() {
   return {};
 }
 
+// The entry is kept, as the first one of a new chain.
+Result<void> MongoStream::break_chain(const dataset::TailEntry& entry, const Error& why) {
+  TRY(publish());
+  scan_ = oplog::SegmentScan();
+  ++status_.refused_count;
+  remember(fmt::format("moments from {} on can be recovered only from a new base: {}",
+                       oplog::to_text(entry.time.ts), why.message));
+  base_wanted_ = BaseRequest{BaseReason::not_understood, {}, {}};
+  base_due_at_ = now();
+  return {};
+}
+
 Result<void> MongoStream::take_in(const dataset::TailEntry& entry) {
+  const auto replayable = replay_check_.check(entry.bytes);
+  if (!replayable.has_value()) TRY(break_chain(entry, replayable.error()));
   const std::size_t bytes_max = std::min(options_.segment_bytes_max, dataset::segment_bytes_max);
   if (!pending_.empty() && pending_.size() + entry.bytes.size() > bytes_max) TRY(publish());
   if (pending_.empty()) pending_since_ = now();
@@ -467,6 +484,8 @@ std::string_view name_of(BaseReason reason) {
       return "history is missing since the last base";
     case BaseReason::diverged:
       return "the last base holds history that was rolled back";
+    case BaseReason::not_understood:
+      return "the server did something that can not be replayed";
   }
   return "unknown";
 }

@@ -3,6 +3,9 @@
 // every few seconds a segment becomes a companion snapshot, from which on it survives everything
 // (docs/oplog_format.md 7, docs/mongodump_format.md 4).
 //
+// An entry that can not be replayed ends the chain before it and begins a new one, so that nobody
+// is promised a moment that can not be computed.
+//
 // It goes on exactly where the recorded chain of the dataset ends. Where that is impossible, it
 // says which window is lost, begins a new chain and has a new base taken.
 #include <functional>
@@ -17,7 +20,7 @@
 namespace holdfast::backup {
 
 // Why a base is needed.
-enum class BaseReason : std::uint8_t { none_yet, gap, diverged };
+enum class BaseReason : std::uint8_t { none_yet, gap, diverged, not_understood };
 std::string_view name_of(BaseReason reason);  // "there is no base yet", …
 struct BaseRequest {
   BaseReason reason = BaseReason::none_yet;
@@ -44,7 +47,8 @@ struct StreamStatus {
   std::uint64_t reconnect_count = 0;
   std::uint64_t gap_count = 0;
   std::uint64_t divergence_count = 0;
-  std::uint64_t base_count = 0;  // taken because of this stream
+  std::uint64_t refused_count = 0;  // entries that nobody could replay
+  std::uint64_t base_count = 0;     // taken because of this stream
   // From when an entry was read until its segment was published: the achieved recovery point.
   std::chrono::milliseconds exposure{};  // of the last publication
   std::chrono::milliseconds exposure_max{};

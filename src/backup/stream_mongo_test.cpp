@@ -121,6 +121,38 @@ TEST_CASE("A rolled-over oplog is a named gap with a new base, and the old windo
   CHECK(world.windows().size() == 2);
 }
 
+TEST_CASE("What can not be replayed ends the window before it, is kept, and gets a new base") {
+  StreamWorld world;
+  world.serve(10, 15);
+  REQUIRE(world.run().has_value());
+  const auto before = world.recorded();
+  world.oplog.entries.push_back(test::command(16, "shop", 'A', R"({"frobnicate":"orders"})"));
+  world.serve(17, 20);
+  write_every_second(world, 21);
+  const auto result = world.run();
+  REQUIRE_MESSAGE(result.has_value(), MemoryRepository::describe_failure(result));
+  CHECK(result->status.refused_count == 1);
+  CHECK(result->status.gap_count == 0);
+  REQUIRE(result->notes.size() == 1);
+  CHECK(result->notes[0].find("moments from 16,1 on") != std::string::npos);
+  CHECK(result->notes[0].find("frobnicate") != std::string::npos);
+  REQUIRE(world.requests.size() == 2);
+  CHECK(world.requests[1].reason == BaseReason::not_understood);
+  const auto windows = world.windows();
+  REQUIRE(windows.size() == 2);
+  CHECK(windows[0].to == oplog::Timestamp{15, 1});
+  CHECK(windows[1].from > oplog::Timestamp{16, 1});
+  auto kept = before;
+  kept.emplace_back();
+  for (std::size_t at = 6; at < world.oplog.entries.size(); ++at)
+    kept.push_back(world.oplog.entries[at]);
+  CHECK(world.recorded() == kept);
+  SUBCASE("once") {
+    REQUIRE(world.run().has_value());
+    CHECK(world.requests.size() == 2);
+  }
+}
+
 TEST_CASE("A gap before a base that is there already begins a chain at that base") {
   StreamWorld world;
   world.serve(10, 15);

@@ -126,8 +126,11 @@ std::vector<StoredSegment> without_covered(std::vector<StoredSegment> segments) 
   return segments;
 }
 
-SegmentIntake::SegmentIntake(std::vector<StoredSegment> stored, Load load, Save save)
-    : stored_(without_covered(std::move(stored))), load_(std::move(load)), save_(std::move(save)) {}
+SegmentIntake::SegmentIntake(std::vector<StoredSegment> stored, Load load, Save save, Refuse refuse)
+    : stored_(without_covered(std::move(stored))),
+      load_(std::move(load)),
+      save_(std::move(save)),
+      refuse_(std::move(refuse)) {}
 
 tl::unexpected<Error> SegmentIntake::diverged(oplog::Timestamp at) const {
   const std::string common =
@@ -224,7 +227,20 @@ Result<void> SegmentIntake::compare(ByteView entry, const oplog::OpTime& time) {
   return {};
 }
 
+Result<void> SegmentIntake::begin_chain_if_refused(ByteView entry, const oplog::OpTime& time) {
+  const auto why = refuse_ ? refuse_(entry) : std::nullopt;
+  if (!why) return {};
+  TRY(flush());
+  scan_.emplace();
+  if (report_.gaps.size() < gaps_max)
+    report_.gaps.push_back(
+        fmt::format("moments from {} on can be recovered only from a new base: {}",
+                    oplog::to_text(time.ts), *why));
+  return {};
+}
+
 Result<void> SegmentIntake::append_new(ByteView entry, const oplog::OpTime& time) {
+  TRY(begin_chain_if_refused(entry, time));
   if (!scan_) TRY(start_segment(time));
   if (!pending_.empty() && pending_.size() + entry.size() > segment_bytes_max) {
     TRY(flush());

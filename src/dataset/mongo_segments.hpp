@@ -52,8 +52,11 @@ class SegmentIntake {
  public:
   using Load = std::function<Result<Bytes>(const StoredSegment&)>;
   using Save = std::function<Result<void>(const oplog::SegmentFacts&, ByteView)>;
-  // `stored` as sort_segments() gives them.
-  SegmentIntake(std::vector<StoredSegment> stored, Load load, Save save);
+  // Why no moment behind an entry can be computed; nothing: it can.
+  using Refuse = std::function<std::optional<std::string>(ByteView entry)>;
+  // `stored` as sort_segments() gives them. With `refuse` a new entry that it refuses begins a new
+  // chain, so that nobody is promised what lies behind it.
+  SegmentIntake(std::vector<StoredSegment> stored, Load load, Save save, Refuse refuse = {});
 
   // Error conflict: the stream and what is stored contradict each other, so that one of them was
   // rolled back; the message names the last common entry.
@@ -73,6 +76,7 @@ class SegmentIntake {
   Result<void> enter(std::size_t segment);
   Result<void> compare(ByteView entry, const oplog::OpTime& time);
   Result<void> skip_missing(std::optional<oplog::Timestamp> until);
+  Result<void> begin_chain_if_refused(ByteView entry, const oplog::OpTime& time);
   Result<void> append_new(ByteView entry, const oplog::OpTime& time);
   Result<void> start_segment(const oplog::OpTime& time);
   Result<oplog::SegmentScan> scan_after(std::size_t segment) const;
@@ -84,6 +88,7 @@ class SegmentIntake {
   std::vector<StoredSegment> stored_;
   Load load_;
   Save save_;
+  Refuse refuse_;
   IntakeReport report_;
   oplog::OrderCheck order_;
   std::optional<oplog::OpTime> common_;  // last entry that both have

@@ -227,6 +227,45 @@ def test_a_branch_that_was_captured_and_rolled_back_is_noticed(corpus, repositor
         assert ids <= true
 
 
+def unknown_command(server):
+    """Something that no release logs that we know of. Returns its timestamp."""
+    return server.log_entry({"op": "c", "ns": "shop.$cmd", "o": {"frobnicate": "orders"}})
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_an_unknown_command_ends_the_window_and_gets_a_new_base(is_streamed, repository,
+                                                                start_server, stream_of, tmp_path):
+    server = start_server("scripted", noop_seconds=0.5)
+    orders = server.client().shop.orders
+    judge.insert_raw(orders, judge.documents_of_every_kind(300))
+    backup = ["backup", "--dataset", "shop", "--json", server.uri]
+    repository.run(*backup)
+    stream = stream_of(server) if is_streamed else None
+    orders.delete_one({"_id": 7})
+    known = server.position()
+    unknown = unknown_command(server)
+    expected = judge.judge_collection(orders)
+    if is_streamed:
+        stream.wait_until(unknown)
+    else:
+        told = repository.run(*backup)
+        assert told.json()["kind"] == "full"
+        assert "frobnicate" in told.stderr
+    orders.delete_one({"_id": 5})
+    last = server.position()
+    if is_streamed:
+        stream.wait_until(last)
+        assert stream.stop() == 0
+        assert b"frobnicate" in stream.stderr
+    else:
+        repository.run(*backup)
+    for at in (known, last):
+        assert live.covers(repository, "shop", at)
+    assert not live.covers(repository, "shop", unknown)
+    assert exported_orders(repository, known, tmp_path / "known") == expected
+    assert exported_orders(repository, last, tmp_path / "last") == judge.judge_collection(orders)
+
+
 def test_a_rolled_over_oplog_is_a_named_gap_and_a_new_base(repository, start_server, stream_of,
                                                            tmp_path):
     server = start_server("scripted", noop_seconds=0.5)
