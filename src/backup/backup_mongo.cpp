@@ -70,6 +70,10 @@ class MongoBackup {
     source_ = std::move(*source);
     member_ = facts->member;
     for (const std::string& warning : facts->warnings) note(warning);
+    const auto server = TRY(catalog::checked_tags(snapshots_, {facts->set_name, facts->set_id},
+                                                  options_.dataset, options_.other_server));
+    label_.tags.insert(label_.tags.end(), server.begin(), server.end());
+    base_.add_tags(server);
     return {};
   }
 

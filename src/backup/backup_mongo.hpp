@@ -6,6 +6,7 @@
 // segments are published, last the base. After each round, and when it ends with an error, what is
 // stored is kept as a small snapshot `kind=partial`, from which the next run goes on.
 #include "backup/import_mongo.hpp"
+#include "catalog/server_identity.hpp"
 #include "dataset/change_oplog.hpp"
 #include "mongo/deployment.hpp"
 
@@ -15,6 +16,7 @@ struct BackupMongoOptions {
   std::string dataset;
   SnapshotAuthor author;
   std::vector<std::string> tags;
+  catalog::OtherServer other_server = catalog::OtherServer::refuse;
   std::filesystem::path temp_directory;  // for the oplog of the window and for sorting
   dataset::HistoryFrom history = dataset::HistoryFrom::oplog;  // of the window
   std::size_t threads = 4;
@@ -40,6 +42,7 @@ struct BackupMongoResult {
 };
 
 // The caller holds a shared lock on the repository. Loads the index. Errors: usage (name), denied,
+// refused (the dataset records another server),
 // server_unreachable (what is stored is kept), history_lost (the oplog does not reach back to the
 // begin of the copy any more), conflict (recorded history contradicts the server's: a rollback, or
 // another server; or the catalog changed in a way that the oplog does not tell), interrupted.

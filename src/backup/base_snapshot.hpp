@@ -19,6 +19,7 @@ class BaseSnapshot {
   }
 
   dataset::MongoManifest& manifest() { return manifest_; }
+  void add_tags(const std::vector<std::string>& tags) { snapshot_.add_tags(tags); }
 
   // A view, or another thing without documents.
   Result<void> add_metadata(const dataset::MongoCollection& collection);

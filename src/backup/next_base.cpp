@@ -27,6 +27,7 @@ Result<Recorded> catch_up(repo::Repository& repository, mongo::Deployment& deplo
   StreamOptions stream;
   stream.dataset = options.full.dataset;
   stream.author = options.full.author;
+  stream.other_server = options.full.other_server;
   stream.until = newest->time.ts;
   stream.tail.failures_max = catch_up_failures_max;
   stream.writer = options.full.writer;

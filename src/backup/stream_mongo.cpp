@@ -52,10 +52,10 @@ class MongoStream {
   MongoStream(const MongoStream&) = delete;
   MongoStream& operator=(const MongoStream&) = delete;
 
-  Result<StreamResult> run() {
+  Result<StreamResult> run(const dataset::OplogFacts& facts) {
     began_ = context_.clock.monotonic();
     TRY(chain_.reload().while_doing("reading what is recorded of " + options_.dataset));
-    TRY(tell_facts());
+    tell_facts(facts);
     TRY(begin());
     roll_up_if_due();
     auto followed = follow();
@@ -70,7 +70,7 @@ class MongoStream {
   }
 
  private:
-  Result<void> tell_facts();
+  void tell_facts(const dataset::OplogFacts& facts);
   Result<void> begin();
   Result<void> begin_new_chain(BaseRequest request);
   void begin_chain_at(oplog::Timestamp start);
@@ -127,13 +127,11 @@ class MongoStream {
   std::vector<std::string> notes_;
 };
 
-Result<void> MongoStream::tell_facts() {
-  const dataset::OplogFacts facts = TRY(source_.facts());
+void MongoStream::tell_facts(const dataset::OplogFacts& facts) {
   status_.member = facts.member;
   for (const std::string& warning : facts.warnings) context_.log.warn(warning);
   context_.log.note(fmt::format("following the oplog of replica set {} at {} (server {})",
                                 facts.set_name, facts.member, facts.server_version));
-  return {};
 }
 
 // Where the chain ends; else where the newest base needs it; else now.
@@ -476,25 +474,17 @@ void MongoStream::remember(std::string note) {
 
 }  // namespace
 
-std::string_view name_of(BaseReason reason) {
-  switch (reason) {
-    case BaseReason::none_yet:
-      return "there is no base that the recorded history continues";
-    case BaseReason::gap:
-      return "history is missing since the last base";
-    case BaseReason::diverged:
-      return "the last base holds history that was rolled back";
-    case BaseReason::not_understood:
-      return "the server did something that can not be replayed";
-  }
-  return "unknown";
-}
-
 Result<StreamResult> stream_mongo(repo::Repository& repository, dataset::OplogSource& source,
                                   const StreamOptions& options) {
   TRY(dataset::check_dataset_name(options.dataset));
-  MongoStream stream(repository, source, options);
-  return stream.run();
+  const dataset::OplogFacts facts = TRY(source.facts());
+  const auto snapshots = TRY(repository.snapshots());
+  const auto server = TRY(catalog::checked_tags(snapshots, {facts.set_name, facts.set_id},
+                                                options.dataset, options.other_server));
+  StreamOptions known = options;
+  known.tags.insert(known.tags.end(), server.begin(), server.end());
+  MongoStream stream(repository, source, known);
+  return stream.run(facts);
 }
 
 }  // namespace holdfast::backup

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "backup/stream_publisher.hpp"
+#include "catalog/server_identity.hpp"
 #include "catalog/snapshot_author.hpp"
 #include "dataset/oplog_tail.hpp"
 #include "oplog/timeline.hpp"
@@ -58,6 +59,7 @@ struct StreamOptions {
   std::string dataset;
   catalog::SnapshotAuthor author;
   std::vector<std::string> tags;
+  catalog::OtherServer other_server = catalog::OtherServer::refuse;
   std::chrono::milliseconds segment_age_max{10'000};     // a segment is published at this age
   std::size_t segment_bytes_max = std::size_t{8} << 20;  // or at this size; at most 8 MiB
   std::optional<std::chrono::seconds> for_seconds;       // nothing: until context.stop
@@ -82,7 +84,8 @@ struct StreamResult {
 
 // The caller holds a shared lock on the repository. Ends with what is captured published: when the
 // context says stop (a result, no error), after for_seconds, or with an Error. Errors: usage,
-// unsupported (no oplog), denied, server_unreachable, history_lost, those of the store.
+// refused (the dataset records another server), unsupported (no oplog), denied, server_unreachable,
+// history_lost, those of the store.
 Result<StreamResult> stream_mongo(repo::Repository& repository, dataset::OplogSource& source,
                                   const StreamOptions& options);
 

@@ -8,6 +8,7 @@
 #include "backup/synthetic_catalog.hpp"
 #include "backup/synthetic_ground.hpp"
 #include "bson/ext_json.hpp"
+#include "catalog/server_identity.hpp"
 #include "catalog/stored_base.hpp"
 #include "dataset/spill_files.hpp"
 
@@ -146,6 +147,7 @@ class SyntheticRun {
   Result<SyntheticResult> run() {
     const SyntheticGround ground = TRY(find_ground(points_, spill_, options_.rules));
     result_.previous = ground.base.stored.id;
+    base_.add_tags(identity_tags(catalog::identity_of(ground.base.stored.snapshot)));
     result_.at = ground.at;
     if (!ground.is_later()) {
       result_.notes.emplace_back("nothing was recorded since the newest base");

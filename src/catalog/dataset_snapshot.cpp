@@ -33,6 +33,10 @@ DatasetSnapshot::DatasetSnapshot(const repo::Repository& repository, repo::Write
   snapshot_.tags.emplace_back(kind);
 }
 
+void DatasetSnapshot::add_tags(const std::vector<std::string>& tags) {
+  snapshot_.tags.insert(snapshot_.tags.end(), tags.begin(), tags.end());
+}
+
 void DatasetSnapshot::add_moment_tag(std::string_view name, oplog::Timestamp at) {
   snapshot_.tags.push_back(fmt::format("{}={}.{}", name, at.seconds, at.ordinal));
 }

@@ -29,6 +29,7 @@ class DatasetSnapshot {
   Result<void> add_text(std::string_view path, ByteView text) {
     return tree_.add_text(writer_, path, text);
   }
+  void add_tags(const std::vector<std::string>& tags);
   // "from=SECONDS.ORDINAL": what prune reads.
   void add_moment_tag(std::string_view name, oplog::Timestamp at);
 

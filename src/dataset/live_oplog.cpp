@@ -314,6 +314,8 @@ Result<OplogFacts> LiveOplog::facts() {
   const mongo::Reply answer = TRY(connection->run("admin", config_command.finish()));
   const auto config = answer.is_ok ? answer.body().find("config") : std::nullopt;
   if (!config || config->type != bson::Type::document) return facts;
+  const auto set_id = find_path(config->as_document(), "settings", "replicaSetId");
+  if (set_id && set_id->type == bson::Type::object_id) facts.set_id = to_hex(set_id->bytes);
   if (is_false(config->as_document().find("writeConcernMajorityJournalDefault")))
     facts.warnings.emplace_back(
         "writeConcernMajorityJournalDefault is false: when a majority of the members crash at "

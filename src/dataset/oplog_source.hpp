@@ -27,6 +27,7 @@ struct OplogFacts {
   // Settings under which a majority read is not what it says, or that endanger the window; one
   // sentence each, for a person.
   std::vector<std::string> warnings;
+  std::string set_id = {};  // settings.replicaSetId as hex; empty: not told
 };
 
 // Whether the next open() should prefer the member it had or another one.
