@@ -66,6 +66,7 @@ nlohmann::ordered_json as_json(const StreamLine& line, const backup::StreamResul
                                   {"member", status.member},
                                   {"entries", status.entry_count},
                                   {"bytes", status.byte_count},
+                                  {"refused", status.refused_count},
                                   {"publications", status.publication_count},
                                   {"roll_ups", status.roll_up_count},
                                   {"reconnects", status.reconnect_count},
@@ -98,6 +99,7 @@ Result<int> run_stream(Session& session, const StreamLine& line) {
   const auto source =
       TRY(dataset::open_history(*deployment, session.context(), base_options.full.history));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "stream"));
+  options.other_server = base_options.full.other_server;
   options.take_base = base_taker(session, *repository, *deployment, base_options);
   options.on_status = [&session](const backup::StreamStatus& status) {
     session.context().log.progress({.phase = "stream",
@@ -134,6 +136,8 @@ void add_stream(CommandLine& line) {
   verb->add_option("--tag", given->tags, "tag of the snapshots (repeatable)");
   verb->add_flag("--change-streams", given->database.change_streams,
                  "read history from change streams, where nobody may read the oplog");
+  verb->add_flag("--other-server", given->database.is_other_server_accepted,
+                 "go on although the dataset records another replica set");
   verb->add_option("--connections", given->database.connections, "for a base, at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 16));

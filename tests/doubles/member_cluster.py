@@ -33,7 +33,7 @@ class Cluster:
 
     def __init__(self, options):
         self.options = options
-        self.set_name = options.set
+        self.set_name, self.set_id = options.set, bson.ObjectId(options.set_id)
         self.wire = options.wire
         self.members = [Member(port) for port in options.port]
         self.members += [Member(port, is_arbiter=True) for port in options.arbiter_port]

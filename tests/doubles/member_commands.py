@@ -226,7 +226,7 @@ class Commands:
                    for index, one in enumerate(self.cluster.members)]
         return encoded(config={"_id": self.cluster.set_name, "version": 1, "members": members,
                                "writeConcernMajorityJournalDefault": True,
-                               "settings": {"replicaSetId": bson.ObjectId("5" * 24)}})
+                               "settings": {"replicaSetId": self.cluster.set_id}})
 
     def _check_member(self):
         if not self.cluster.set_name:

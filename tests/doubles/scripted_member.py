@@ -194,6 +194,7 @@ def parse(arguments):
     parser.add_argument("--arbiter-port", type=int, action="append", default=[])
     parser.add_argument("--control", type=int)
     parser.add_argument("--set", default="rs0", help="name of the set; empty: a lone server")
+    parser.add_argument("--set-id", default="5" * 24, help="settings.replicaSetId, as hex")
     parser.add_argument("--wire", type=int, default=13, help="13 is 5.0; below it, no snapshots")
     parser.add_argument("--corpus")
     parser.add_argument("--state")

@@ -288,6 +288,25 @@ def test_a_server_that_dies_during_a_backup_leaves_what_was_read(corpus, reposit
     repository.check()
 
 
+def test_another_replica_set_is_not_taken_for_the_one_recorded(repository, start_server):
+    first = start_server("scripted")
+    other = start_server("scripted", arguments=["--set-id", "6" * 24])
+    for server in (first, other):
+        server.client().shop.orders.insert_one({"_id": 1, "of": server.port})
+    repository.run("backup", "--dataset", "shop", first.uri)
+    before = repository.run("points", "--dataset", "shop", "--json").stdout
+    for command in (["backup", "--dataset", "shop", other.uri],
+                    ["backup", "--full", "--dataset", "shop", other.uri],
+                    ["stream", "--for", "1", "--dataset", "shop", other.uri]):
+        refused = repository.run(*command, status=14)
+        assert "6" * 24 in refused.stderr and "--other-server" in refused.stderr
+    assert repository.run("points", "--dataset", "shop", "--json").stdout == before
+    repository.run("backup", "--other-server", "--dataset", "shop", other.uri)
+    repository.run("backup", "--dataset", "shop", first.uri, status=14)
+    repository.run("backup", "--dataset", "shop", other.uri)
+    repository.check()
+
+
 def test_a_target_that_dies_during_a_restore_is_filled_by_the_next_run(repository, start_server):
     source = start_server("ferretdb")
     expected = fill(source, 20_000)
