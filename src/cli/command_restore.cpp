@@ -112,6 +112,9 @@ Result<int> run_restore(Session& session, const RestoreLine& line) {
   if (!line.files.snapshot.empty())
     return fail(ErrorCode::usage, "a SNAPSHOT is of files; a database is named by --dataset");
   TRY(refuse_options(*line.verb, file_options, "is for files, not for a database"));
+  if (!line.database.undo.empty())
+    TRY(refuse_options(*line.verb, database_options, "does not go with --undo",
+                       {"--undo", "--dataset", "--uri-file", "--uri-command"}));
   auto database = line.database;
   database.preview = line.dry_run;
   if (!line.to.empty()) database.uri.text = line.to;

@@ -9,6 +9,7 @@
 #include "cli/environment.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
+#include "cli/restore_undo.hpp"
 #include "cli/undelete.hpp"
 #include "recover/restore_mongo.hpp"
 

@@ -141,21 +141,4 @@ Result<int> put_back_lost(Session& session, const RestoreDatabaseLine& line) {
   return result.not_written() == 0 ? 0 : exit_status_of(ErrorCode::source_incomplete);
 }
 
-Result<int> undo(Session& session, const RestoreDatabaseLine& line) {
-  const auto live = TRY(connect(session, line.uri));
-  TRY(require_grants(*live, mongo::ReadFrom::primary, mongo::Purpose::restore));
-  auto* repository = TRY(session.open_locked(repo::LockRole::shared, "restore"));
-  const auto result = TRY(recover::undo_put_back(*repository, *live, line.undo));
-  for (const auto& note : result.notes) session.context().log.note(note);
-  if (session.format() == OutputFormat::json)
-    print_json("undo", {{"dataset", result.dataset},
-                        {"removed", result.removed},
-                        {"replaced", result.replaced},
-                        {"left", result.left}});
-  else
-    print(fmt::format("taken back: {} removed, {} as before, {} left because they changed since\n",
-                      result.removed, result.replaced, result.left));
-  return 0;
-}
-
 }  // namespace holdfast::cli

@@ -7,6 +7,5 @@ namespace holdfast::cli {
 
 Result<recover::MomentRequest> moment_request_of(const RestoreDatabaseLine& line);
 Result<int> put_back_lost(Session& session, const RestoreDatabaseLine& line);
-Result<int> undo(Session& session, const RestoreDatabaseLine& line);
 
 }  // namespace holdfast::cli

@@ -156,64 +156,6 @@ Result<repo::SnapshotId> store_undo_point(const repo::Repository& repository,
   return undo.publish();
 }
 
-// Takes one collection of an undo point back, in batches.
-class UndoRun {
- public:
-  UndoRun(PrimaryLink& link, const NamespaceName& name)
-      : link_(link), name_(name), writes_(link, name) {}
-
-  Result<void> add(const UndoEntry& entry, ByteView before) {
-    bytes_ += before.size();
-    waiting_.push_back({entry, to_bytes(before)});
-    const bool is_full = waiting_.size() == guarded_documents_max || bytes_ >= guarded_bytes_max;
-    return is_full ? flush() : Result<void>();
-  }
-
-  Result<void> finish() {
-    TRY(flush());
-    return writes_.finish();
-  }
-
-  std::uint64_t done_count() const { return writes_.written_count(); }
-  std::uint64_t left_count() const { return left_ + writes_.left_count(); }
-
- private:
-  struct Waiting {
-    UndoEntry entry;
-    Bytes before;
-  };
-
-  // What is there must be what was written.
-  Result<void> flush() {
-    if (waiting_.empty()) return {};
-    std::vector<ByteView> ids;
-    for (const Waiting& each : waiting_) ids.emplace_back(each.entry.id_document);
-    auto* connection = TRY(link_.connection());
-    const auto current = TRY(fetch_same_ids(*connection, name_, ids));
-    for (Waiting& each : waiting_) {
-      Bytes key;
-      dataset::id_key_of(bson::Document::trusted(each.entry.id_document), key);
-      const auto found = current.find(key);
-      if (found == current.end() || sha_.of(found->second) != each.entry.sha) {
-        ++left_;
-        continue;
-      }
-      TRY(writes_.add({found->second, std::move(each.before)}));
-    }
-    waiting_.clear();
-    bytes_ = 0;
-    return {};
-  }
-
-  PrimaryLink& link_;
-  const NamespaceName& name_;
-  GuardedWrites writes_;
-  std::vector<Waiting> waiting_;
-  std::size_t bytes_ = 0;
-  std::uint64_t left_ = 0;
-  bson::Sha256 sha_;
-};
-
 }  // namespace
 
 std::uint64_t PutBackResult::written() const {
@@ -237,36 +179,6 @@ Result<PutBackResult> put_back(repo::Repository& repository, mongo::Deployment& 
   auto result = TRY(run.run().while_doing(
       fmt::format("putting documents back (undo point {})", undo_point.short_hex())));
   result.undo_point = undo_point;
-  return result;
-}
-
-Result<UndoResult> undo_put_back(repo::Repository& repository, mongo::Deployment& live,
-                                 std::string_view snapshot) {
-  const auto stored = TRY(repository.find_snapshot(snapshot));
-  TRY(repository.load_index());
-  UndoPoint point = TRY(UndoPoint::open(repository, stored));
-  PrimaryLink link(live, repository.context());
-  UndoResult result;
-  result.dataset = point.facts().dataset;
-  for (const UndoCollection& collection : point.facts().collections) {
-    UndoRun inserted(link, collection.name);
-    TRY(point.for_each_inserted(collection,
-                                [&](const UndoEntry& entry) { return inserted.add(entry, {}); }));
-    TRY(inserted.finish());
-    UndoRun replaced(link, collection.name);
-    TRY(point.for_each_replaced(collection, [&](const UndoEntry& entry, ByteView before) {
-      return replaced.add(entry, before);
-    }));
-    TRY(replaced.finish());
-    result.removed += inserted.done_count();
-    result.replaced += replaced.done_count();
-    result.left += inserted.left_count() + replaced.left_count();
-  }
-  if (result.left > 0)
-    result.notes.push_back(
-        fmt::format("{} documents are not what was written, and stay as they "
-                    "are",
-                    result.left));
   return result;
 }
 

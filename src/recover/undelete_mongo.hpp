@@ -89,17 +89,4 @@ struct PutBackResult {
 Result<PutBackResult> put_back(repo::Repository& repository, mongo::Deployment& live,
                                LostDocuments& lost, const catalog::SnapshotAuthor& author);
 
-struct UndoResult {
-  std::string dataset;
-  std::uint64_t removed = 0;   // documents that the put-back had inserted
-  std::uint64_t replaced = 0;  // documents that are again as they were before
-  std::uint64_t left = 0;      // changed or removed since: not touched
-  std::vector<std::string> notes;
-};
-
-// Takes a put-back back, where the target still has what it wrote. `snapshot`: id or prefix of the
-// undo point. Errors: not_found, usage (no undo point), those of the server.
-Result<UndoResult> undo_put_back(repo::Repository& repository, mongo::Deployment& live,
-                                 std::string_view snapshot);
-
 }  // namespace holdfast::recover

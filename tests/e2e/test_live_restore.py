@@ -132,6 +132,33 @@ def test_changed_documents_are_chosen_put_back_and_taken_back(backed_up, reposit
     assert people.find_one({"_id": "p4"})["age"] == 4444
 
 
+@pytest.mark.parametrize("word", ["--preview", "--dry-run"])
+def test_an_undo_can_be_looked_at_before(word, repository, start_server):
+    server = start_server("scripted")
+    people = fill(server).people
+    repository.run("backup", "--dataset", "shop", server.uri)
+    people.delete_many({"_id": {"$in": ["p1", "p2", "p3"]}})
+    told = bring_back(repository, server, "--missing-only").json()
+    people.update_one({"_id": "p3"}, {"$set": {"age": 4444}})
+    before = judge.judge_server(server.client())
+    undo = ["restore", "--undo", told["put_back"]["undo_point"], "--to", server.uri]
+    seen = repository.run(*undo, word, "--json").json()
+    assert judge.judge_server(server.client()) == before
+    assert (seen["preview"], seen["removed"], seen["left"]) == (True, 2, 1)
+    assert "would be taken back: 2 removed" in repository.run(*undo, word).stdout
+    for refused in (["--only", "shop"], ["--rename", "shop=x"], ["--at", "last"],
+                    ["--missing-only"], ["--in-place"]):
+        stderr = repository.run(*undo, *refused, status=2).stderr
+        assert f"{refused[0]} does not go with --undo" in stderr
+    stderr = repository.run(*undo, "--dataset", "other", status=2).stderr
+    assert "is of the dataset shop, not of other" in stderr
+    assert judge.judge_server(server.client()) == before
+    done = repository.run(*undo, "--dataset", "shop", "--json").json()
+    assert {name: done[name] for name in ("preview", "removed", "left")} == {
+        "preview": False, "removed": 2, "left": 1}
+    assert {row["_id"] for row in people.find({"_id": {"$in": ["p1", "p2", "p3"]}})} == {"p3"}
+
+
 def test_an_undo_point_is_no_moment(backed_up, repository):
     people = backed_up.client().shop.people
     points = repository.run("points", "--dataset", "shop", "--json").stdout
