@@ -106,6 +106,7 @@ Result<int> restore_snapshot(Session& session, const RestoreLine& line) {
 
 Result<int> run_restore(Session& session, const RestoreLine& line) {
   if (!line.database.is_meant()) {
+    TRY(refuse_server_for_files(session, line.to, line.files.snapshot));
     TRY(refuse_options(*line.verb, database_options, "is for a database, which --dataset names"));
     return restore_snapshot(session, line);
   }

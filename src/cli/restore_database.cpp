@@ -11,6 +11,7 @@
 #include "cli/output.hpp"
 #include "cli/restore_undo.hpp"
 #include "cli/undelete.hpp"
+#include "dataset/mongo_manifest.hpp"
 #include "recover/restore_mongo.hpp"
 
 namespace holdfast::cli {
@@ -141,6 +142,20 @@ Result<int> restore_whole(Session& session, const RestoreDatabaseLine& line) {
   return result.is_equal() ? 0 : exit_status_of(ErrorCode::verification_failed);
 }
 
+// Empty: the snapshot is of files, or can not be looked up.
+std::string dataset_of(Session& session, std::string_view snapshot) {
+  const auto id = snapshot.substr(0, snapshot.find(':'));
+  if (id.empty()) return {};
+  const auto repository = session.open_repository();
+  if (!repository.has_value()) return {};
+  const auto stored = (*repository)->find_snapshot(id);
+  if (!stored.has_value()) return {};
+  const std::string prefix = dataset::dataset_tag("");
+  for (const auto& tag : stored->snapshot.tags)
+    if (tag.starts_with(prefix)) return tag.substr(prefix.size());
+  return {};
+}
+
 }  // namespace
 
 Result<recover::MomentRequest> moment_request_of(const RestoreDatabaseLine& line) {
@@ -164,6 +179,20 @@ Result<void> refuse_options(const CLI::App& verb, std::string_view group, std::s
   const auto options = verb.get_options(is_refused);
   if (options.empty()) return {};
   return fail(ErrorCode::usage, fmt::format("{} {}", options.front()->get_name(), why));
+}
+
+Result<void> refuse_server_for_files(Session& session, const std::string& to,
+                                     const std::string& snapshot) {
+  const auto start = to.find_first_not_of(" \t\r\n");
+  if (start == std::string::npos || !mongo::looks_like_uri(to.substr(start))) return {};
+  const auto uri = mongo::Uri::parse(Secret(as_bytes(to)));
+  const std::string dataset = dataset_of(session, snapshot);
+  return fail(ErrorCode::usage,
+              fmt::format("{} is a server, and a database needs --dataset NAME{}",
+                          uri.has_value() ? uri->redacted() : "the target of --to",
+                          dataset.empty() ? ""
+                                          : fmt::format(" (snapshot {} is of --dataset {})",
+                                                        snapshot, dataset)));
 }
 
 void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line) {

@@ -33,6 +33,11 @@ constexpr const char* database_options = "A database";
 Result<void> refuse_options(const CLI::App& verb, std::string_view group, std::string_view why,
                             const std::vector<std::string>& allowed = {});
 
+// Error usage for a target that is a server (its password masked) when no dataset is named: files
+// would go into a directory of that name. Says of which dataset `snapshot` is, if it is of one.
+Result<void> refuse_server_for_files(Session& session, const std::string& to,
+                                     const std::string& snapshot);
+
 void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line);
 Result<int> restore_database(Session& session, const RestoreDatabaseLine& line);
 

@@ -226,6 +226,23 @@ def test_an_option_for_a_database_is_refused_for_files(option, repository, tmp_p
     assert_one_error(finished)
 
 
+@pytest.mark.parametrize("target", [
+    f"mongodb://bob:{SECRET}@127.0.0.1:1/", f"mongodb+srv://bob:{SECRET}@host/",
+    f" mongodb://bob:{SECRET}@127.0.0.1:1/", f"mongodb://bob:{SECRET}@/bad"])
+def test_files_are_never_restored_into_a_directory_named_like_a_server(target, filled, repository,
+                                                                       tmp_path):
+    told = repository.run("backup", "--dataset", "shop", filled.uri, "--json").json()
+    place = tmp_path / "here"
+    place.mkdir()
+    base = told["snapshot_id"][:8]
+    for options in ([base], [base, "--at", "last"], [base + ":/shop"], []):
+        finished = repository.run("restore", *options, "--to", target, status=USAGE, cwd=place)
+        assert "a database needs --dataset NAME" in finished.stderr
+        assert ("is of --dataset shop" in finished.stderr) == bool(options)
+        assert_one_error(finished)
+    assert list(place.iterdir()) == []
+
+
 def small_disk(path):
     """A file system of 24 MiB, or None where that can not be made."""
     path.mkdir()
