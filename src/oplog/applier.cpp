@@ -40,7 +40,7 @@ Result<Progress> Applier::pass_over(ByteView bytes, Error error) {
   const auto optime = optime_of(bytes);
   if (!optime) return fail(std::move(error));
   const bool is_beyond = optime->ts > options_.at && !transactions_.has_in_doubt(options_.at);
-  const bool is_held = !is_in_range({optime->ts, optime->ts, 0});
+  const bool is_held = !is_in_range({optime->ts, optime->ts, 0}) || begins_window(optime->ts);
   if (!is_beyond && !is_held) return fail(std::move(error));
   TRY(order_.accept(*optime));
   if (is_beyond) return Progress::done;
@@ -64,7 +64,11 @@ Result<Progress> Applier::accept(ByteView bytes) {
   Origin origin{{entry.ts, entry.ts, 0}, false, 0};
   if (!is_in_range(origin.order)) return Progress::more;
   next_index_ = 0;
-  TRY(apply_operation(entry, origin));
+  auto applied = apply_operation(entry, origin);
+  if (applied.has_value()) return Progress::more;
+  const bool is_held = applied.error().code == ErrorCode::unsupported && begins_window(entry.ts);
+  if (!is_held) return fail(std::move(applied.error()));
+  note(fmt::format("entry {} before the base can not be interpreted", to_text(entry.ts)));
   return Progress::more;
 }
 
@@ -265,6 +269,12 @@ bool Applier::is_in_range(const OrderKey& order) const {
       return order.entry >= options_.window.first;
   }
   return true;
+}
+
+// The entry that was the newest when the copy began: all of the copy shows what it did, so nothing
+// is lost if it can not be replayed.
+bool Applier::begins_window(Timestamp ts) const {
+  return options_.window.kind == BaseKind::fuzzy && ts == options_.window.first;
 }
 
 Strictness Applier::strictness_at(const OrderKey& order) const {

@@ -104,6 +104,7 @@ class Applier {
   Result<void> unknown_target(const Entry& entry, Strictness strictness);
   bool is_outside_base(const Entry& entry) const;
   bool is_in_range(const OrderKey& order) const;
+  bool begins_window(Timestamp ts) const;
   Strictness strictness_at(const OrderKey& order) const;
   void note(std::string sentence);
 

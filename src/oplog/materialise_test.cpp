@@ -224,6 +224,20 @@ TEST_CASE("What can not be interpreted is no matter where the base is newer") {
   CHECK(documents_at(shop(), entries, 101) == R"({"_id":1,"x":1} {"_id":2,"x":1} {"_id":7})");
 }
 
+TEST_CASE("What can not be interpreted and begins the window of a fuzzy base is in it already") {
+  auto base = shop();
+  base.window = {BaseKind::fuzzy, {101, 1}, {102, 1}};
+  for (const Bytes& first :
+       {command(101, "shop", 0, R"({"newCommand":1})"),
+        test::entry({101, 1}, "i", "shop.a", 'A', R"("o":{"_id":5},"newField":1)")}) {
+    const std::vector<Bytes> entries = {first, noop(102),
+                                        insert(103, "shop.a", 'A', R"({"_id":7})")};
+    CHECK(documents_at(base, entries, 103) == R"({"_id":1,"x":1} {"_id":2,"x":1} {"_id":7})");
+  }
+  const std::vector<Bytes> later = {noop(101), command(102, "shop", 0, R"({"newCommand":1})")};
+  CHECK(error_at(base, later, 102).code == ErrorCode::unsupported);
+}
+
 TEST_CASE("A command that a person calls harmless is passed over and noted") {
   MaterialiseOptions options;
   options.rules.assumed_noop_commands = {"newCommand"};
