@@ -101,6 +101,10 @@ Result<NextBaseResult> next_base(repo::Repository& repository, mongo::Deployment
                                            : "it can not be computed: " + computed.error().message};
     result.notes.push_back(result.decision.reason);
   }
+  // The history of another server can not be continued: it ends here, and what contradicts the new
+  // one is put aside.
+  if (options.full.other_server == catalog::OtherServer::accept)
+    result.recorded = TRY(catch_up(repository, deployment, options));
   result.full = TRY(read_all(repository, deployment, options.full, result.notes));
   return result;
 }

@@ -121,6 +121,16 @@ void tell_notes(Log& log, const backup::NextBaseResult& result) {
     for (const auto& note : result.synthetic->notes) log.note(note);
 }
 
+// The server, with the grants that a backup needs.
+Result<std::unique_ptr<mongo::Deployment>> reach(Session& session, const BackupDatabaseLine& line) {
+  if (line.dataset.empty())
+    return fail(ErrorCode::usage, "a database needs a name in the repository: --dataset NAME");
+  auto deployment = TRY(connect(session, line.uri));
+  const auto purpose = line.change_streams ? mongo::Purpose::change_stream : mongo::Purpose::backup;
+  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, purpose));
+  return deployment;
+}
+
 }  // namespace
 
 std::string describe(const backup::NextBaseResult& result) {
@@ -133,8 +143,8 @@ std::string describe(const backup::NextBaseResult& result) {
   const auto& synthetic = *result.synthetic;
   if (synthetic.deferred)
     return fmt::format(
-        "base {} stays: what changed since ({} entries, {}) is spread over at least {} of it; every moment "
-        "up to {} can be recovered",
+        "base {} stays: what changed since ({} entries, {}) is spread over at least {} of it; "
+        "every moment up to {} can be recovered",
         synthetic.previous.short_hex(), synthetic.deferred->recorded.entries,
         format_bytes(synthetic.deferred->recorded.bytes),
         format_bytes(synthetic.deferred->rewrite_bytes), catalog::describe(synthetic.at));
@@ -146,32 +156,37 @@ std::string describe(const backup::NextBaseResult& result) {
 }
 
 void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line) {
-  constexpr const char* group = "A database";
   verb->add_option("--dataset", line.dataset, "name of the database in this repository")
-      ->group(group);
-  verb->add_option("--uri-file", line.uri.file, "file with the connection string")->group(group);
+      ->group(database_group);
+  verb->add_option("--uri-file", line.uri.file, "file with the connection string")
+      ->group(database_group);
   verb->add_option("--uri-command", line.uri.command, "command that prints the connection string")
-      ->group(group);
+      ->group(database_group);
   verb->add_option("--connections", line.connections, "read from the server at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 16))
-      ->group(group);
-  verb->add_option("--max-rate", line.max_rate, "bytes read a second, like 20M")->group(group);
+      ->group(database_group);
+  verb->add_option("--max-rate", line.max_rate, "bytes read a second, like 20M")
+      ->group(database_group);
   verb->add_option("--max-load", line.max_load,
                    "pause while more operations wait in the server's queues")
-      ->group(group);
+      ->group(database_group);
   verb->add_option("--max-lag", line.lag_max, "pause while a secondary lags more, like 10s")
-      ->group(group);
+      ->group(database_group);
   verb->add_flag("--change-streams", line.change_streams,
                  "read history from change streams, where nobody may read the oplog")
-      ->group(group);
+      ->group(database_group);
   verb->add_option("--full-every", line.full_every_days,
                    "days after which everything is read from the server again")
       ->capture_default_str()
-      ->group(group);
+      ->group(database_group);
+  verb->add_flag("--other-server", line.is_other_server_accepted,
+                 "go on although the dataset records another replica set: what contradicts it is put "
+                 "aside, and everything is read")
+      ->group(database_group);
   verb->add_flag("--new-base", line.is_new_base_wanted,
                  "compute a new base even where that rewrites much more than has changed")
-      ->group(group);
+      ->group(database_group);
 }
 
 Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line,
@@ -191,7 +206,8 @@ Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line
     const auto lag = TRY(parse_span(line.lag_max));
     options.full.lag_max = std::chrono::duration_cast<std::chrono::seconds>(lag);
   }
-  options.policy.is_forced = common.is_full;
+  options.policy.is_forced = common.is_full || line.is_other_server_accepted;
+  if (line.is_other_server_accepted) options.full.other_server = catalog::OtherServer::accept;
   options.rewrite.may_put_off = !line.is_new_base_wanted;
   options.policy.real_full_age_max = std::chrono::hours(line.full_every_days * hours_a_day);
   return options;
@@ -199,12 +215,8 @@ Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line
 
 Result<int> backup_database(Session& session, const BackupDatabaseLine& line,
                             const BackupDatabaseCommon& common) {
-  if (line.dataset.empty())
-    return fail(ErrorCode::usage, "a database needs a name in the repository: --dataset NAME");
   const auto options = TRY(next_base_options(line, common));
-  const auto deployment = TRY(connect(session, line.uri));
-  const auto purpose = line.change_streams ? mongo::Purpose::change_stream : mongo::Purpose::backup;
-  TRY(require_grants(*deployment, mongo::ReadFrom::secondary_preferred, purpose));
+  const auto deployment = TRY(reach(session, line));
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "backup"));
   const auto started = session.context().clock.monotonic();
   const auto result = TRY(backup::next_base(*repository, *deployment, options));
@@ -214,6 +226,29 @@ Result<int> backup_database(Session& session, const BackupDatabaseLine& line,
     print_json("backup", as_json(line.dataset, result, spent));
   else
     print_text(line.dataset, result, spent);
+  return 0;
+}
+
+Result<int> plan_backup_database(Session& session, const BackupDatabaseLine& line,
+                                 const BackupDatabaseCommon& common) {
+  const auto options = TRY(next_base_options(line, common));
+  const auto deployment = TRY(reach(session, line));
+  const auto version = TRY(deployment->server_version());
+  auto* repository = TRY(session.open_locked(repo::LockRole::shared, "backup"));
+  const auto decision = TRY(backup::plan_next_base(*repository, options));
+  const bool is_full = decision.kind == backup::FullKind::real;
+  if (session.format() == OutputFormat::json) {
+    print_json("backup", nlohmann::ordered_json{{"dataset", line.dataset},
+                                                {"kind", "dry-run"},
+                                                {"would_be", is_full ? "full" : "synthetic"},
+                                                {"reason", decision.reason},
+                                                {"server_version", version}});
+    return 0;
+  }
+  print(fmt::format("{}  dry run: {} ({}); nothing was stored\n", line.dataset,
+                    is_full ? "all would be read from the server"
+                            : "the oplog would be recorded and the next base computed from it",
+                    decision.reason));
   return 0;
 }
 

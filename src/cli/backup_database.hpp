@@ -5,6 +5,9 @@
 
 namespace holdfast::cli {
 
+// Of the options that only a database takes, in the help.
+constexpr const char* database_group = "A database";
+
 struct BackupDatabaseLine {
   std::string dataset;
   UriSource uri;
@@ -15,6 +18,7 @@ struct BackupDatabaseLine {
   unsigned full_every_days = 30;
   bool change_streams = false;
   bool is_new_base_wanted = false;
+  bool is_other_server_accepted = false;
 };
 
 void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line);
@@ -30,6 +34,9 @@ Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line
                                                   const BackupDatabaseCommon& common);
 Result<int> backup_database(Session& session, const BackupDatabaseLine& line,
                             const BackupDatabaseCommon& common);
+// --dry-run: reaches the server, checks the grants, prints what backup_database would begin with.
+Result<int> plan_backup_database(Session& session, const BackupDatabaseLine& line,
+                                 const BackupDatabaseCommon& common);
 
 // One sentence about a base that was taken, for a person.
 std::string describe(const backup::NextBaseResult& result);

@@ -243,6 +243,19 @@ def test_files_are_never_restored_into_a_directory_named_like_a_server(target, f
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.parametrize("target", ["holdfast_restore", "admin", "config", "local"])
+@pytest.mark.parametrize("more", [[], ["--missing-only"], ["--in-place", "--confirm", "shop"]],
+                         ids=lambda more: "".join(more[:1]))
+def test_what_is_not_ours_to_write_is_no_new_name(target, more, filled, repository):
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    before = filled.client().list_database_names()
+    finished = repository.run("restore", "--dataset", "shop", "--to", filled.uri, "--rename",
+                              f"shop={target}", *more, status=USAGE)
+    assert f"--rename shop={target}: that database is" in finished.stderr
+    assert_one_error(finished)
+    assert filled.client().list_database_names() == before
+
+
 def small_disk(path):
     """A file system of 24 MiB, or None where that can not be made."""
     path.mkdir()

@@ -259,9 +259,12 @@ def test_an_unknown_command_ends_the_window_and_gets_a_new_base(is_streamed, rep
         assert b"frobnicate" in stream.stderr
     else:
         repository.run(*backup)
-    for at in (known, last):
+    windows = live.points(repository)["windows"]
+    assert len(windows) >= 2
+    promised = {live.stamp_of(window[end]) for window in windows for end in ("from", "to")}
+    for number, at in enumerate(sorted(promised | {known, last})):
         assert live.covers(repository, "shop", at)
-    assert not live.covers(repository, "shop", unknown)
+        export(repository, at, tmp_path / str(number))
     assert exported_orders(repository, known, tmp_path / "known") == expected
     assert exported_orders(repository, last, tmp_path / "last") == judge.judge_collection(orders)
 
