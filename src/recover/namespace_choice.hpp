@@ -15,6 +15,9 @@ struct NamespaceName {
   friend bool operator==(const NamespaceName&, const NamespaceName&) = default;
 };
 
+// What servers take.
+constexpr std::size_t namespace_bytes_max = 255;
+
 // Splits at the first dot. REQUIRES: there is one.
 NamespaceName split_namespace(std::string_view ns);
 
@@ -22,7 +25,8 @@ NamespaceName split_namespace(std::string_view ns);
 class NamespaceChoice {
  public:
   // `only`: "db", "db.*" or "db.collection"; empty: all. `renames`: "a=b" of two databases, or
-  // "a.x=b.y" of two collections. Error: usage.
+  // "a.x=b.y" of two collections; what belongs to the server or to us is no
+  // new name. Error: usage.
   static Result<NamespaceChoice> make(const std::vector<std::string>& only,
                                       const std::vector<std::string>& renames);
 
@@ -40,7 +44,9 @@ class NamespaceChoice {
     Pattern from;
     Pattern to;
   };
+  static Pattern split(std::string_view text);
   static Result<Pattern> parse(std::string_view text);
+  static Result<void> check_target(const Pattern& to, std::string_view rename);
 
   std::vector<Pattern> only_;
   std::vector<Rename> renames_;

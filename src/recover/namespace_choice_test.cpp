@@ -24,4 +24,43 @@ TEST_CASE("namespaces are chosen by database or collection and renamed the same 
     CHECK_FALSE(NamespaceChoice::make({}, {text}).has_value());
 }
 
+TEST_CASE("what belongs to a server or to us is no name to restore to") {
+  for (const std::string& to : std::vector<std::string>{"holdfast_restore.x",
+                                                        "local.x",
+                                                        "admin.x",
+                                                        "config.x",
+                                                        "b.system.users",
+                                                        "b.system.views",
+                                                        "b.x.system.y",
+                                                        "b.o$x",
+                                                        "b..x",
+                                                        "b.x.",
+                                                        "b.x..y",
+                                                        ".x",
+                                                        "b.",
+                                                        "a b.x",
+                                                        "a/b.x",
+                                                        "a\\b.x",
+                                                        "a\"b.x",
+                                                        "b.x*",
+                                                        std::string("b.x\0y", 5),
+                                                        std::string(64, 'd') + ".x",
+                                                        "b." + std::string(254, 'c')}) {
+    CAPTURE(to);
+    const auto refused = NamespaceChoice::make({}, {"shop.x=" + to});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::usage);
+    CHECK(refused.error().message.find("--rename shop.x=") == 0);
+  }
+  for (const std::string& to : std::vector<std::string>{
+           "holdfast_restore", "local", "admin", "config", "$b", "", "a b", std::string(64, 'd')}) {
+    CAPTURE(to);
+    CHECK_FALSE(NamespaceChoice::make({}, {"shop=" + to}).has_value());
+  }
+  for (const std::string& to : std::vector<std::string>{"b.systems", "b.my_system.x", "local2.x",
+                                                        "b." + std::string(253, 'c')})
+    CHECK(NamespaceChoice::make({}, {"shop.x=" + to}).has_value());
+  CHECK(NamespaceChoice::make({}, {"admin=rescue", "shop.*=" + std::string(63, 'd')}).has_value());
+}
+
 }  // namespace holdfast::recover

@@ -65,6 +65,7 @@ class Planning {
     if (!is_made) return {};
     TRY(check_in_place(collection, what));
     const NamespaceName target = moment_.choice().name_of(ns);
+    TRY(check_length(ns, target));
     PlannedCollection planned{.ns = ns,
                               .target_ns = target.ns(),
                               .type = std::string(describe(what)),
@@ -79,6 +80,17 @@ class Planning {
     databases_.insert(target.db);
     plan_.collections.push_back(std::move(planned));
     return {};
+  }
+
+  // In place, it has a longer name until it is compared.
+  Result<void> check_length(const std::string& ns, const NamespaceName& target) const {
+    const std::size_t bytes =
+        options_.in_place == InPlace::yes ? unfinished(target).ns().size() : target.ns().size();
+    if (bytes <= namespace_bytes_max) return {};
+    return fail(
+        ErrorCode::usage,
+        fmt::format("{} would be called {}{}: a namespace has at most {} bytes", ns, target.ns(),
+                    options_.in_place == InPlace::yes ? " and a suffix" : "", namespace_bytes_max));
   }
 
   Result<void> check_in_place(const MomentCollection& collection, Restorable what) const {

@@ -11,15 +11,14 @@ namespace holdfast::recover {
 
 namespace {
 
-// A name that a collection has until it is compared and renamed over the old one. Without a dot:
-// some servers can not rename what has one.
+// Without a dot: some servers can not rename what has one.
 constexpr std::string_view unfinished_suffix = "_holdfast_new";
+
+}  // namespace
 
 NamespaceName unfinished(const NamespaceName& target) {
   return {target.db, target.collection + std::string(unfinished_suffix)};
 }
-
-}  // namespace
 
 Result<void> RestoreWriter::begin(const MomentCollection& collection) {
   TRY(setup_.context.check_stop());

@@ -13,6 +13,9 @@ namespace holdfast::recover {
 constexpr std::chrono::seconds marks_pause{2};
 constexpr std::size_t user_documents_max = 100'000;
 
+// In place: the name that a collection has until it is compared and renamed over the old one.
+NamespaceName unfinished(const NamespaceName& target);
+
 // A collection that was written, and what is still to be done for it.
 struct WrittenCollection {
   RestoredCollection result;
