@@ -18,6 +18,7 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t problems_printed_max = 100;
+constexpr const char* files_group = "Files";
 
 // Texts as they stand on the line, before they become options of the use case.
 struct BackupLine {
@@ -154,62 +155,91 @@ Result<int> backup_paths(Session& session, const BackupLine& line) {
 
 bool means_database(const BackupLine& line) {
   const auto& paths = line.files.paths;
-  return !line.database.dataset.empty() || line.database.uri.is_given() ||
+  return line.database.uri.is_given() || (!line.database.dataset.empty() && paths.empty()) ||
          std::any_of(paths.begin(), paths.end(), mongo::looks_like_uri);
 }
 
-Result<int> run_backup(Session& session, const BackupLine& line) {
+// An option that would be passed over must not look as if it were heeded.
+Result<void> refuse_group(const CLI::App& verb, std::string_view group, std::string_view why) {
+  for (const auto* option : verb.get_options())
+    if (option->count() > 0 && option->get_group() == group)
+      return fail(ErrorCode::usage, fmt::format("{} {}", option->get_name(), why));
+  return {};
+}
+
+Result<int> run_backup(Session& session, const CLI::App& verb, const BackupLine& line) {
   const auto& paths = line.files.paths;
   if (!means_database(line)) {
     if (paths.empty()) return fail(ErrorCode::usage, "name what to save: PATH… or mongodb://…");
+    TRY(refuse_group(
+        verb, database_group,
+        "is for a database (mongodb://…, --uri-file or --uri-command), not for files"));
     return backup_paths(session, line);
   }
   const bool is_one = paths.size() <= 1 && (paths.empty() || mongo::looks_like_uri(paths.front()));
   if (!is_one)
     return fail(ErrorCode::usage, "a database is saved alone: one mongodb://… and no paths");
+  TRY(refuse_group(verb, files_group, "is for files, not for a database"));
   auto database = line.database;
   if (!paths.empty()) database.uri.text = paths.front();
-  return backup_database(session, database, {line.files.tags, line.files.writer, line.full});
+  const BackupDatabaseCommon shared{line.files.tags, line.files.writer, line.full};
+  if (line.dry_run) return plan_backup_database(session, database, shared);
+  return backup_database(session, database, shared);
 }
 
 void add_exclude_options(CLI::App* verb, BackupLine& line) {
   auto& exclude = line.files.exclude;
-  verb->add_option("-e,--exclude", exclude.patterns, "gitignore pattern to leave out");
-  verb->add_option("--exclude-file", line.exclude_files, "file of gitignore patterns");
+  verb->add_option("-e,--exclude", exclude.patterns, "gitignore pattern to leave out")
+      ->group(files_group);
+  verb->add_option("--exclude-file", line.exclude_files, "file of gitignore patterns")
+      ->group(files_group);
   verb->add_option("--exclude-if-present", exclude.if_present,
-                   "leave out directories that hold NAME[:header]");
-  verb->add_flag("--exclude-caches", line.exclude_caches, "leave out CACHEDIR.TAG directories");
-  verb->add_option("--exclude-larger-than", line.exclude_larger_than, "leave out larger files");
+                   "leave out directories that hold NAME[:header]")
+      ->group(files_group);
+  verb->add_flag("--exclude-caches", line.exclude_caches, "leave out CACHEDIR.TAG directories")
+      ->group(files_group);
+  verb->add_option("--exclude-larger-than", line.exclude_larger_than, "leave out larger files")
+      ->group(files_group);
   verb->add_flag("--cross-file-systems", line.cross_file_systems,
-                 "also enter what is mounted below the paths");
+                 "also enter what is mounted below the paths")
+      ->group(files_group);
 }
 
 void add_snapshot_options(CLI::App* verb, BackupLine& line) {
   verb->add_option("--tag", line.files.tags, "tag of the snapshot (repeatable)");
-  verb->add_option("--note", line.files.note, "a sentence kept with the snapshot");
-  verb->add_option("--host", line.host, "host name to record");
-  verb->add_option("--time", line.time, "time to record, RFC 3339");
-  verb->add_option("--parent", line.parent, "compare with this snapshot");
+  verb->add_option("--note", line.files.note, "a sentence kept with the snapshot")
+      ->group(files_group);
+  verb->add_option("--host", line.host, "host name to record")->group(files_group);
+  verb->add_option("--time", line.time, "time to record, RFC 3339")->group(files_group);
+  verb->add_option("--parent", line.parent, "compare with this snapshot")->group(files_group);
   verb->add_flag("--full", line.full,
                  "read everything, compare with no snapshot; a database: read it from the server");
   verb->add_flag("--local-times", line.local_times,
-                 "tree times in local time as restic writes them, instead of UTC");
+                 "tree times in local time as restic writes them, instead of UTC")
+      ->group(files_group);
 }
 
 void add_run_options(CLI::App* verb, BackupLine& line) {
   verb->add_option("--require", line.files.required,
-                   "fail unless this path or glob is saved (repeatable)");
-  verb->add_option("--before", line.before, "command to run first; its failure stops the run");
-  verb->add_option("--after", line.after, "command to run at the end, in any case");
-  verb->add_flag("--dry-run", line.dry_run, "compare only, store nothing");
-  verb->add_flag("--ignore-ctime", line.ignore_ctime, "a new ctime alone is no change");
-  verb->add_flag("--ignore-inode", line.ignore_inode, "a new inode number alone is no change");
+                   "fail unless this path or glob is saved (repeatable)")
+      ->group(files_group);
+  verb->add_option("--before", line.before, "command to run first; its failure stops the run")
+      ->group(files_group);
+  verb->add_option("--after", line.after, "command to run at the end, in any case")
+      ->group(files_group);
+  verb->add_flag("--dry-run", line.dry_run,
+                 "compare only, store nothing; a database: say what would be done");
+  verb->add_flag("--ignore-ctime", line.ignore_ctime, "a new ctime alone is no change")
+      ->group(files_group);
+  verb->add_flag("--ignore-inode", line.ignore_inode, "a new inode number alone is no change")
+      ->group(files_group);
   verb->add_flag("--no-extra-verify", line.no_extra_verify,
                  "do not read back each blob before it is stored");
   verb->add_option("--compression", line.files.writer.compression_level, "zstd level, -5 to 19")
       ->check(CLI::Range(-5, 19));
   verb->add_option("--threads", line.files.threads, "worker threads, 0: one per processor")
-      ->check(CLI::Range(0U, backup::threads_max));
+      ->check(CLI::Range(0U, backup::threads_max))
+      ->group(files_group);
 }
 
 }  // namespace
@@ -227,7 +257,7 @@ void add_backup(CommandLine& line) {
   add_snapshot_options(verb, *given);
   add_run_options(verb, *given);
   add_backup_database_options(verb, given->database);
-  line.choose(verb, [given](Session& session) { return run_backup(session, *given); });
+  line.choose(verb, [given, verb](Session& session) { return run_backup(session, *verb, *given); });
 }
 
 }  // namespace holdfast::cli

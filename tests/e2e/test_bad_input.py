@@ -75,6 +75,27 @@ def test_repeatable_options_of_other_verbs_take_one_value_each(repository, tmp_p
     repository.run("import", "--dataset", "shop", "--tag", "x", corpus("delta-1") / "base")
 
 
+@pytest.mark.parametrize("option", [
+    ["--before", "true"], ["--after", "true"], ["--require", "/x"], ["--exclude", "*.log"],
+    ["--exclude-file", "x"], ["--exclude-if-present", "x"], ["--exclude-caches"],
+    ["--exclude-larger-than", "1M"], ["--cross-file-systems"], ["--time", "2026-01-01T00:00:00Z"],
+    ["--host", "x"], ["--parent", "latest"], ["--note", "x"], ["--local-times"],
+    ["--ignore-ctime"], ["--ignore-inode"], ["--threads", "2"]])
+def test_an_option_for_files_is_refused_for_a_database(repository, option):
+    one_error(repository.run("backup", "--dataset", "shop", *option, NOBODY, status=2), option[0])
+
+
+@pytest.mark.parametrize("option", [
+    ["--dataset", "shop"], ["--max-rate", "1M"], ["--max-load", "5"], ["--max-lag", "5s"],
+    ["--connections", "2"], ["--change-streams"], ["--full-every", "5"], ["--new-base"],
+    ["--uri-file", "x"], ["--uri-command", "x"]])
+def test_an_option_for_a_database_is_refused_for_files(repository, tmp_path, option):
+    (tmp_path / "a").write_text("a")
+    finished = repository.run("backup", *option, tmp_path / "a", status=2)
+    one_error(finished, "database")
+    assert repository.run("points", "--json").json()["points"] == []
+
+
 def test_an_empty_or_missing_password_file_is_named(repository, tmp_path):
     empty = tmp_path / "empty-password"
     empty.write_text("\n")
