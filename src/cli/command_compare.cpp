@@ -28,6 +28,7 @@ nlohmann::ordered_json as_json(const recover::ComparedCollection& collection) {
           {"target_ns", collection.target_ns},
           {"kind", collection.type},
           {"equal", collection.is_equal()},
+          {"documents_equal", collection.has_equal_documents()},
           {"then", {{"count", collection.then_count}, {"digest", collection.then_digest.hex()}}},
           {"now", {{"count", collection.now_count}, {"digest", collection.now_digest.hex()}}},
           {"missing", collection.missing},
@@ -70,21 +71,33 @@ class DifferencePrinter {
   std::uint64_t count_ = 0;
 };
 
+std::string_view verdict_of(const recover::ComparedCollection& collection) {
+  if (collection.is_equal()) return "equal";
+  return collection.has_equal_documents() ? "catalog differs" : "differs";
+}
+
+std::string verdict_of(const recover::CompareMongoResult& result) {
+  if (result.is_equal())
+    return "PASS: the server holds exactly what the dataset held as of " + result.moment;
+  if (!result.has_equal_documents())
+    return "FAIL: the server differs from the dataset as of " + result.moment;
+  return fmt::format(
+      "FAIL: all documents are as of {}, but options, indexes or views differ as told above",
+      result.moment);
+}
+
 void print_text(const recover::CompareMongoResult& result, std::uint64_t left_out) {
   if (left_out > 0) print(fmt::format("  and {} more (--differences N)\n", left_out));
   Table table({"NAMESPACE", "THEN", "NOW", "MISSING", "EXTRA", "DIFFERENT", "VERDICT"});
   for (const auto& each : result.collections)
     table.add({each.target_ns, std::to_string(each.then_count), std::to_string(each.now_count),
                std::to_string(each.missing), std::to_string(each.extra),
-               std::to_string(each.different), each.is_equal() ? "equal" : "differs"});
+               std::to_string(each.different), std::string(verdict_of(each))});
   print(table.text());
   for (const auto& each : result.collections)
     for (const auto& sentence : each.catalog)
       print(fmt::format("{}: {}\n", each.target_ns, sentence));
-  print(fmt::format(
-      "{}: the server {} as of {}\n", result.is_equal() ? "PASS" : "FAIL",
-      result.is_equal() ? "holds exactly what the dataset held" : "differs from the dataset",
-      result.moment));
+  print(verdict_of(result) + "\n");
 }
 
 Result<int> run_compare(Session& session, const CompareLine& line) {
@@ -107,6 +120,7 @@ Result<int> run_compare(Session& session, const CompareLine& line) {
                                     {"with", deployment->redacted_uri()},
                                     {"moment", result.moment},
                                     {"equal", result.is_equal()},
+                                    {"documents_equal", result.has_equal_documents()},
                                     {"differences_left_out", printer.left_out()},
                                     {"collections", collections},
                                     {"notes", result.notes}};

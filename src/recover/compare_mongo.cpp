@@ -30,21 +30,26 @@ class DifferenceTeller final : public ComparisonTaker {
     result_.collections.push_back(std::move(compared));
     return {};
   }
+  Result<void> take_view(ComparedCollection compared) override {
+    result_.collections.push_back(std::move(compared));
+    return {};
+  }
 
  private:
   const OnDifference& tell_;
   CompareMongoResult& result_;
 };
 
-bool is_data(const LiveCollection& live) {
+Restorable what_of(const LiveCollection& live) {
   MomentCollection as_if;
   as_if.facts.db = live.db;
   as_if.facts.name = live.name;
   as_if.facts.type = live.type;
-  return what_of(as_if) == Restorable::documents;
+  as_if.facts.options = live.options;
+  return what_of(as_if);
 }
 
-// Collections of the server that did not exist at the moment.
+// Collections and views of the server that did not exist at the moment.
 Result<void> compare_rest(MomentStream& moment, LiveComparison& comparison, mongo::Deployment& live,
                           const MomentRequest& request) {
   // After a rename, nobody can say which live name would have been taken.
@@ -55,9 +60,11 @@ Result<void> compare_rest(MomentStream& moment, LiveComparison& comparison, mong
     const auto collections = TRY(list_collections(connection, db));
     for (const LiveCollection& each : collections) {
       const std::string ns = each.ns();
-      const bool is_asked = is_data(each) && moment.choice().takes(ns) && moment.covers(ns);
-      if (is_asked && !comparison.compared().contains(ns))
-        TRY(comparison.compare_with_nothing(each));
+      const bool is_asked = moment.choice().takes(ns) && moment.covers(ns);
+      if (!is_asked || comparison.compared().contains(ns)) continue;
+      const Restorable what = what_of(each);
+      if (what == Restorable::documents) TRY(comparison.compare_with_nothing(each));
+      if (what == Restorable::view) TRY(comparison.compare_view_with_nothing(each));
     }
   }
   return {};
@@ -77,6 +84,10 @@ std::string_view name_of(DifferenceKind kind) {
   return "";
 }
 
+bool CompareMongoResult::has_equal_documents() const {
+  return std::all_of(collections.begin(), collections.end(),
+                     [](const ComparedCollection& each) { return each.has_equal_documents(); });
+}
 bool CompareMongoResult::is_equal() const {
   return std::all_of(collections.begin(), collections.end(),
                      [](const ComparedCollection& each) { return each.is_equal(); });

@@ -1,5 +1,6 @@
 #pragma once
-// Compares a database as it was at a moment with a live server, as streams in bounded memory.
+// Compares a database as it was at a moment with a live server: documents, as streams in bounded
+// memory, and the catalog: options, indexes, views.
 #include "mongo/deployment.hpp"
 #include "recover/moment_stream.hpp"
 
@@ -32,12 +33,16 @@ struct ComparedCollection {
   std::uint64_t missing = 0, extra = 0, different = 0;  // counts of documents
   bson::Digest256 then_digest;
   bson::Digest256 now_digest;
-  bool is_absent_now = false;        // the server has no such collection
-  bool is_absent_then = false;       // it did not exist at the moment
-  std::vector<std::string> catalog;  // sentences: options and indexes that differ
-  bool is_equal() const {
-    return missing + extra + different == 0 && then_digest == now_digest && !is_absent_then;
+  bool is_absent_now = false;   // the server has no such collection or view
+  bool is_absent_then = false;  // it did not exist at the moment
+  // Sentences about what of the catalog differs: options, indexes, the definition of a view, that
+  // it is not there at all. Empty: nothing.
+  std::vector<std::string> catalog;
+  bool has_equal_documents() const {
+    return missing + extra + different == 0 && then_digest == now_digest;
   }
+  // Documents and catalog.
+  bool is_equal() const { return has_equal_documents() && catalog.empty() && !is_absent_then; }
 };
 
 struct CompareMongoResult {
@@ -46,7 +51,8 @@ struct CompareMongoResult {
   std::string moment;
   std::vector<ComparedCollection> collections;
   std::vector<std::string> notes;
-  // Documents only: options and indexes that differ are told, and change nothing here.
+  // Of all of them. A server that can not keep an option or an index is never equal.
+  bool has_equal_documents() const;
   bool is_equal() const;
 };
 

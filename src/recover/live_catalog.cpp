@@ -85,7 +85,7 @@ Bytes without(Document spec, std::string_view name) {
 
 // Without what differs between servers and versions and means nothing for the data.
 Bytes comparable(Document spec) {
-  constexpr std::array<std::string_view, 4> ignored{"v", "ns", "textIndexVersion",
+  constexpr std::array<std::string_view, 5> ignored{"v", "ns", "background", "textIndexVersion",
                                                     "2dsphereIndexVersion"};
   bson::Builder out;
   for (const auto& element : spec) {
@@ -95,6 +95,24 @@ Bytes comparable(Document spec) {
     if (!is_ignored) out.append_raw(element.raw);
   }
   return out.take();
+}
+
+bool is_text(const bson::Value& value, std::string_view text) {
+  return value.type == bson::Type::string && value.as_text() == text;
+}
+
+bool is_not_compared(std::string_view option) {
+  return option == "uuid" || option == "autoIndexId" || option == "temp";
+}
+
+// What no option means to the server: catalogs write some of it out, and oplog entries do not.
+bool is_default(const bson::Element& option) {
+  const bson::Value& value = option.value;
+  if (option.name == "validationLevel") return is_text(value, "strict");
+  if (option.name == "validationAction") return is_text(value, "error");
+  if (value.type == bson::Type::boolean) return !value.as_bool();
+  const bool has_parts = value.type == bson::Type::document || value.type == bson::Type::array;
+  return has_parts && value.as_document().is_empty();
 }
 
 const Bytes* find_index(const std::vector<Bytes>& specs, std::string_view name) {
@@ -186,14 +204,25 @@ std::vector<std::string> describe_options(ByteView wanted, ByteView found) {
   if (wanted.empty()) return sentences;
   const auto have = Document::trusted(found.empty() ? ByteView(empty_document) : found);
   for (const auto& element : Document::trusted(wanted)) {
-    if (element.name == "uuid" || element.name == "autoIndexId" || element.name == "temp") continue;
-    const bool is_false = element.value.type == bson::Type::boolean && !element.value.as_bool();
+    if (is_not_compared(element.name)) continue;
     const auto other = have.find(element.name);
-    if (!other && !is_false)
+    if (!other && !is_default(element))
       sentences.push_back(fmt::format("has not the option {}", element.name));
     else if (other && !bson::is_same(element.value, *other))
       sentences.push_back(fmt::format("has another {}: {}", element.name,
                                       bson::to_ext_json(*other, bson::JsonForm::relaxed)));
+  }
+  return sentences;
+}
+
+std::vector<std::string> describe_added_options(ByteView wanted, ByteView found) {
+  std::vector<std::string> sentences;
+  if (found.empty()) return sentences;
+  const auto asked = Document::trusted(wanted.empty() ? ByteView(empty_document) : wanted);
+  for (const auto& element : Document::trusted(found)) {
+    if (is_not_compared(element.name) || is_default(element) || asked.find(element.name)) continue;
+    sentences.push_back(fmt::format("has the option {} too: {}", element.name,
+                                    bson::to_ext_json(element.value, bson::JsonForm::relaxed)));
   }
   return sentences;
 }

@@ -46,6 +46,8 @@ constexpr std::string_view notes_database = "holdfast_restore";
 // Sentences about options and indexes that were asked for and that the server has not, and the
 // reverse for indexes. `ns` of old specs, `v`, and defaults do not count.
 std::vector<std::string> describe_options(ByteView wanted, ByteView found);
+// The reverse for options: those that the server has, and nobody asked for.
+std::vector<std::string> describe_added_options(ByteView wanted, ByteView found);
 std::vector<std::string> describe_indexes(const std::vector<Bytes>& wanted,
                                           const std::vector<Bytes>& found);
 

@@ -47,3 +47,20 @@ TEST_CASE("Indexes are compared by name and meaning") {
   CHECK(describe_indexes({a}, {}) == Sentences{"has not the index a_1"});
   CHECK(describe_indexes({id}, {a}) == Sentences{"has the index a_1 too"});
 }
+
+TEST_CASE("Options that nobody asked for are named, defaults are not") {
+  const Bytes validator = json(R"({"validator":{"n":1},"validationLevel":"strict",
+                                   "validationAction":"error"})");
+  CHECK(describe_added_options(json("{}"), validator) ==
+        Sentences{R"(has the option validator too: {"n":1})"});
+  CHECK(describe_added_options({}, validator).size() == 1);
+  CHECK(describe_added_options(validator, validator).empty());
+  CHECK(describe_options(validator, json(R"({"validator":{"n":1}})")).empty());
+  CHECK(describe_added_options(json(R"({"validator":{"n":1}})"), validator).empty());
+  // What is left of a validator that was taken away.
+  CHECK(describe_added_options(json("{}"), json(R"({"validator":{},"validationLevel":"strict"})"))
+            .empty());
+  CHECK(describe_added_options(json("{}"), json(R"({"validationLevel":"off","capped":false})")) ==
+        Sentences{R"(has the option validationLevel too: "off")"});
+  CHECK(describe_added_options({}, {}).empty());
+}

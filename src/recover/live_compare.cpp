@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bson/compare.hpp"
 #include "recover/restorable.hpp"
 
@@ -15,6 +17,19 @@ ComparedCollection named(std::string ns, std::string target_ns, std::string type
   compared.target_ns = std::move(target_ns);
   compared.type = std::move(type);
   return compared;
+}
+
+constexpr std::string_view view_type = "view";
+constexpr std::string_view gone = "is not there";
+constexpr std::string_view new_since = "did not exist then";
+
+void append(std::vector<std::string>& to, std::vector<std::string> sentences) {
+  std::move(sentences.begin(), sentences.end(), std::back_inserter(to));
+}
+
+void tell_options(std::vector<std::string>& to, ByteView then, ByteView now) {
+  append(to, describe_options(then, now));
+  append(to, describe_added_options(then, now));
 }
 
 }  // namespace
@@ -38,6 +53,7 @@ Result<void> LiveComparison::compare_with_nothing(const LiveCollection& live) {
   then_ = nothing;
   result_ = named(live.ns(), live.ns(), live.type);
   result_.is_absent_then = true;
+  if (is_catalog_told()) result_.catalog.emplace_back(new_since);
   then_digest_.clear();
   found_ = live;
   // The order does not matter: there is nothing to merge with.
@@ -58,14 +74,41 @@ Result<void> LiveComparison::compare_with_nothing(const LiveCollection& live) {
   return finish();
 }
 
-Result<void> LiveComparison::begin(const MomentCollection& collection) {
-  TRY(context_.check_stop());
-  is_open_ = what_of(collection) == Restorable::documents;
-  if (!is_open_) return {};
-  then_ = collection;
+Result<void> LiveComparison::compare_view_with_nothing(const LiveCollection& live) {
+  ComparedCollection compared = named(live.ns(), live.ns(), live.type);
+  compared.is_absent_then = true;
+  compared.catalog.emplace_back(new_since);
+  return taker_.take_view(std::move(compared));
+}
+
+void LiveComparison::begin_result(const MomentCollection& collection) {
   const NamespaceName name = moment_.choice().name_of(collection.facts.ns());
   result_ = named(collection.facts.ns(), name.ns(), collection.facts.type);
   compared_names_.insert(name.ns());
+}
+
+Result<void> LiveComparison::compare_view(const MomentCollection& view) {
+  begin_result(view);
+  const NamespaceName name = split_namespace(result_.target_ns);
+  const auto live = TRY(find_collection(*connection_, name.db, name.collection));
+  result_.is_absent_now = !live || live->type != view_type;
+  if (!live)
+    result_.catalog.emplace_back(gone);
+  else if (result_.is_absent_now)
+    result_.catalog.emplace_back("is a collection there, not a view");
+  else
+    tell_options(result_.catalog, view.facts.options, live->options);
+  return taker_.take_view(std::move(result_));
+}
+
+Result<void> LiveComparison::begin(const MomentCollection& collection) {
+  TRY(context_.check_stop());
+  const Restorable what = what_of(collection);
+  is_open_ = what == Restorable::documents;
+  if (what == Restorable::view) return compare_view(collection);
+  if (!is_open_) return {};
+  then_ = collection;
+  begin_result(collection);
   TRY(find_live());
   sorter_.reset();
   if (collection.is_capped) sorter_.emplace(spill_);
@@ -77,11 +120,18 @@ Result<void> LiveComparison::find_live() {
   const NamespaceName name = split_namespace(result_.target_ns);
   found_ = TRY(find_collection(*connection_, name.db, name.collection));
   result_.is_absent_now = !found_.has_value();
-  if (!found_ || !is_catalog_told()) return {};
+  if (!is_catalog_told()) return {};
+  if (!found_) {
+    result_.catalog.emplace_back(gone);
+    return {};
+  }
+  if (found_->type == view_type) {
+    result_.catalog.emplace_back("is a view there, not a collection");
+    return {};
+  }
   const auto indexes = TRY(list_indexes(*connection_, name.db, name.collection));
-  result_.catalog = describe_options(then_.facts.options, found_->options);
-  for (std::string& sentence : describe_indexes(then_.facts.indexes, indexes))
-    result_.catalog.push_back(std::move(sentence));
+  tell_options(result_.catalog, then_.facts.options, found_->options);
+  append(result_.catalog, describe_indexes(then_.facts.indexes, indexes));
   return {};
 }
 

@@ -20,6 +20,8 @@ class ComparisonTaker {
   // A collection is done: its totals and what was kept.
   virtual Result<void> take(const MomentCollection& then, ComparedCollection compared,
                             DifferenceSpool differences) = 0;
+  // A view has no documents: only its catalog sentences tell.
+  virtual Result<void> take_view(ComparedCollection compared) = 0;
 };
 
 // Drives one comparison. One thread.
@@ -34,19 +36,22 @@ class LiveComparison final : private MomentSink {
         taker_(taker),
         differences_(spill) {}
 
-  // Everything that the request takes and a server keeps as data. Users, roles and views have no
-  // documents to compare.
+  // Everything that the request takes and a server keeps as data, and views by their definitions.
+  // Users and roles are not compared.
   Result<MomentReport> run();
   // Namespaces (as on the server) that were compared.
   const std::set<std::string>& compared() const { return compared_names_; }
-  // A live collection that did not exist at the moment.
+  // A live collection or view that did not exist at the moment.
   Result<void> compare_with_nothing(const LiveCollection& live);
+  Result<void> compare_view_with_nothing(const LiveCollection& live);
 
  private:
   Result<void> begin(const MomentCollection& collection) override;
   Result<void> document(ByteView document) override;
   Result<void> end(const oplog::CollectionTotals& totals) override;
 
+  void begin_result(const MomentCollection& collection);
+  Result<void> compare_view(const MomentCollection& view);
   Result<void> find_live();
   Result<void> open_live(LiveOrder order);
   Result<void> merge(ByteView then);

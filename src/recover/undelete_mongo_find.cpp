@@ -4,6 +4,7 @@
 
 #include "bson/builder.hpp"
 #include "bson/key.hpp"
+#include "recover/known_namespaces.hpp"
 #include "recover/lost_documents.hpp"
 
 namespace holdfast::recover {
@@ -48,6 +49,16 @@ class LostTaker final : public ComparisonTaker {
     lost_.found.push_back({then, split_namespace(compared.target_ns), compared.is_absent_now,
                            std::move(differences)});
     lost_.collections.push_back(std::move(collection));
+    return {};
+  }
+
+  // Views have nothing to put back.
+  Result<void> take_view(ComparedCollection compared) override {
+    is_any_compared_ = true;
+    if (compared.is_absent_now)
+      lost_.notes.push_back(fmt::format(
+          "the view {} is gone: only documents are put back here; `restore --only {}` makes it",
+          compared.target_ns, compared.ns));
     return {};
   }
 
@@ -109,6 +120,7 @@ Result<LostDocuments> find_lost(repo::Repository& repository, mongo::Deployment&
                                 const UndeleteOptions& options) {
   TRY(check(options));
   MomentStream moment = TRY(MomentStream::open(repository, options.moment));
+  TRY(require_meant(moment));
   auto lost = std::make_unique<LostDocuments::Impl>(options);
   lost->base = moment.base();
   lost->at = moment.at();
@@ -116,7 +128,7 @@ Result<LostDocuments> find_lost(repo::Repository& repository, mongo::Deployment&
   LostTaker taker(options, *lost);
   LiveComparison comparison(moment, live, repository.context(), lost->spill, taker);
   auto report = TRY(comparison.run());
-  lost->notes = std::move(report.notes);
+  std::move(report.notes.begin(), report.notes.end(), std::back_inserter(lost->notes));
   if (!taker.is_any_compared() && !moment.choice().takes_all())
     return fail(ErrorCode::not_found, "none of the chosen namespaces existed at that moment");
   if (options.what == Lost::changed || lost->found.empty()) return LostDocuments(std::move(lost));

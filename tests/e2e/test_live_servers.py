@@ -174,6 +174,46 @@ def test_compare_tells_what_differs(repository, start_server):
     assert named == {("missing", "p7"), ("different", "p8"), ("extra", "new")}
 
 
+def test_compare_tells_what_of_the_catalog_differs(repository, start_server):
+    source = start_server("scripted")
+    shop = source.client().shop
+    shop.create_collection("orders", validator={"n": {"$type": "int"}})
+    shop.orders.insert_many([{"_id": number, "n": number} for number in range(50)])
+    shop.orders.create_index("n", name="n_1")
+    shop.create_collection("v_orders", viewOn="orders", pipeline=[{"$match": {"n": 1}}])
+    shop.create_collection("v_kept", viewOn="orders", pipeline=[{"$match": {"n": 2}}])
+    shop.create_collection("empty")
+    repository.run("backup", "--dataset", "shop", source.uri)
+    at = ["compare", "--dataset", "shop", "--at", "last", "--with", source.uri]
+    assert repository.run(*at, "--json").json()["equal"]
+    assert repository.run(*at, "--only", "shop.v_orders", "--json").json()["equal"]
+
+    def sentences():
+        told = repository.run(*at, "--json", status=20).json()
+        assert not told["equal"] and told["documents_equal"]
+        rows = {row["ns"]: row for row in told["collections"]}
+        assert all(row["equal"] == (row["catalog"] == []) for row in rows.values())
+        return {ns: row["catalog"] for ns, row in rows.items() if row["catalog"]}
+
+    shop.command("collMod", "orders", validator={})
+    assert sentences() == {"shop.orders": ["has not the option validator"]}
+    shop.orders.drop_index("n_1")
+    shop.empty.drop()
+    shop["system.views"].delete_one({"_id": "shop.v_orders"})
+    shop["system.views"].update_one({"_id": "shop.v_kept"}, {"$set": {"viewOn": "people"}})
+    shop.create_collection("v_new", viewOn="orders", pipeline=[])
+    differ = sentences()
+    assert differ["shop.orders"][1:] == ["has not the index n_1"]
+    assert differ["shop.v_orders"] == differ["shop.empty"] == ["is not there"]
+    assert differ["shop.v_kept"] == ['has another viewOn: "people"']
+    assert differ["shop.v_new"] == ["did not exist then"]
+    text = repository.run(*at, status=20).stdout
+    assert "PASS" not in text
+    assert "shop.orders: has not the index n_1" in text
+    assert "FAIL: all documents are as of" in text
+    repository.run(*at, "--only", "shop.v_orders", status=20)
+
+
 def test_the_next_backup_is_computed_from_the_stream_and_equals_a_real_one(repository,
                                                                            start_server):
     source = start_server("scripted", noop_seconds=0.5)
