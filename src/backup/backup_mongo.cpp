@@ -26,6 +26,8 @@ constexpr std::size_t threads_max = 16;
 constexpr auto timeless_age_max = std::chrono::hours(1);
 // Until a member that is read from has what the oplog began with.
 constexpr int catch_up_waits_max = 60;
+constexpr int connect_attempts_max = 4;
+constexpr Duration connect_pause = std::chrono::seconds(1);  // longer with every attempt
 constexpr Duration catch_up_wait = std::chrono::milliseconds(500);
 
 class MongoBackup {
@@ -183,7 +185,13 @@ class MongoBackup {
       std::move(copying.collections().begin(), copying.collections().end(),
                 std::back_inserter(copies_));
       TRY(std::move(done));
-      missing = TRY(look_again(connection));
+      auto again = look_again(connection);
+      if (!again.has_value()) {
+        partial_.collections = copies_;
+        if (may_go_on_later(again.error().code)) TRY(note_partial(false));
+        return fail(std::move(again.error()));
+      }
+      missing = std::move(*again);
       TRY(check_counts(connection, missing));
     }
     return {};
@@ -207,11 +215,32 @@ class MongoBackup {
     }
   }
 
-  // After an error, what the error was matters more than whether this works.
+  static bool may_go_on_later(ErrorCode code) {
+    return code == ErrorCode::server_unreachable || code == ErrorCode::interrupted;
+  }
+
+  // A connection that nobody used while documents were copied may be gone.
+  Result<mongo::Connection> connect_again(const mongo::MemberFacts& member) {
+    for (int attempt = 1;; ++attempt) {
+      auto connection = deployment_.connect_to(member);
+      const bool may_pass = !connection.has_value() &&
+                            connection.error().code == ErrorCode::server_unreachable &&
+                            attempt < connect_attempts_max;
+      if (!may_pass) return connection;
+      context_.clock.sleep_for(connect_pause * attempt);
+      TRY(context_.check_stop());
+    }
+  }
+
   Result<void> keep_partial(LiveCopy& copying, bool must_work) {
     partial_.collections = copies_;
     std::copy(copying.collections().begin(), copying.collections().end(),
               std::back_inserter(partial_.collections));
+    return note_partial(must_work);
+  }
+
+  // After an error, what the error was matters more than whether this works.
+  Result<void> note_partial(bool must_work) {
     auto kept = publish_partial(repository_, writer_, label_, partial_);
     partial_.collections.clear();
     if (must_work || kept.has_value()) return kept;
@@ -255,13 +284,14 @@ class MongoBackup {
 
   // The catalog after the copy; what is in it and nobody knows of.
   Result<std::vector<dataset::MongoCollection>> look_again(mongo::Connection& connection) {
+    const mongo::MemberFacts member = connection.member();
+    connection = TRY(connect_again(member));
     auto second = TRY(dataset::read_live_catalog(connection));
     if (!capture_) {
       note_changes(second);
       return std::vector<dataset::MongoCollection>();
     }
-    const mongo::MemberFacts member = connection.member();
-    connection = TRY(deployment_.connect_to(member));
+    connection = TRY(connect_again(member));
     TRY(capture_->finish(connection.member().last_write));
     TRY(check_window());
     auto window = TRY(capture_->entries(WindowCapture::Part::window));

@@ -8,6 +8,7 @@ namespace {
 
 // In a row; a backup that can not reach the server is over sooner than a stream.
 constexpr std::uint32_t catch_up_failures_max = 8;
+constexpr std::uint32_t publish_attempts_max = 3;
 constexpr int full_attempts_max = 2;
 
 // What keeps a base from being computed, but not from being read from the server.
@@ -30,6 +31,8 @@ Result<Recorded> catch_up(repo::Repository& repository, mongo::Deployment& deplo
   stream.other_server = options.full.other_server;
   stream.until = newest->time.ts;
   stream.tail.failures_max = catch_up_failures_max;
+  // Somebody waits for the end of a backup: unlike a stream it does not sit out a full store.
+  stream.publish.attempts_max = publish_attempts_max;
   stream.writer = options.full.writer;
   const auto caught_up = TRY(stream_mongo(repository, *source, stream));
   return Recorded{caught_up.status.byte_count, caught_up.status.entry_count};

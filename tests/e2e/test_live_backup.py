@@ -1,5 +1,6 @@
 """A full copy of a running server: what a killed one leaves, and that it gives way to others."""
 
+import json
 import os
 import subprocess
 import time
@@ -78,6 +79,23 @@ def test_a_backup_told_to_stop_keeps_what_it_has(repository, start_server):
     again = repository.run("backup", "--dataset", "shop", "--json", server.uri)
     assert again.json()["ranges_resumed"] > 0
     assert told(again) == expected(server)
+
+
+@pytest.mark.parametrize("seconds", [1.2, 2, 3])
+def test_a_cut_during_a_slow_backup_does_no_harm(seconds, repository, start_server):
+    """Also of a connection that nobody uses while documents are read."""
+    server = start_server("scripted")
+    for number in range(4):
+        judge.insert_raw(server.client().shop[f"part{number}"],
+                         judge.documents_of_every_kind(7000, seed=number))
+    backup = start_backup(repository, server, "--max-rate", "8M", "--json")
+    time.sleep(seconds)
+    server.cut()
+    stdout, stderr = backup.communicate(timeout=PATIENCE_SECONDS)
+    assert backup.returncode == 0, stderr
+    assert {row["ns"]: (row["count"], row["digest"])
+            for row in json.loads(stdout)["collections"]} == expected(server)
+    repository.check()
 
 
 def test_a_rate_is_kept(repository, start_server):
