@@ -181,8 +181,8 @@ void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line) {
       ->capture_default_str()
       ->group(database_group);
   verb->add_flag("--other-server", line.is_other_server_accepted,
-                 "go on although the dataset records another replica set: what contradicts it is put "
-                 "aside, and everything is read")
+                 "go on although the dataset records another replica set: what contradicts it is "
+                 "put aside, and everything is read")
       ->group(database_group);
   verb->add_flag("--new-base", line.is_new_base_wanted,
                  "compute a new base even where that rewrites much more than has changed")
