@@ -204,9 +204,12 @@ void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line) {
                    "included), or last")
       ->capture_default_str()
       ->group(group);
-  verb->add_option("--only", line.only, "database or database.collection (repeatable)")
+  verb->add_option("--only", line.only,
+                   "DB, DB.* or DB.COLLECTION, no other wildcards; must have existed (repeatable)")
       ->group(group);
-  verb->add_option("--rename", line.renames, "A=B, databases or namespaces (repeatable)")
+  verb->add_option(
+          "--rename", line.renames,
+          "A=B, two databases or two namespaces DB.COLLECTION; A must have existed (repeatable)")
       ->group(group);
   verb->add_flag("--missing-only", line.missing_only,
                  "put back only documents that are absent now; leave all later data alone")

@@ -74,30 +74,69 @@ Result<NamespaceChoice> NamespaceChoice::make(const std::vector<std::string>& on
     Pattern pattern = TRY(parse(text));
     choice.only_.push_back(std::move(pattern));
   }
-  for (const std::string& text : renames) {
-    const std::size_t equals = text.find('=');
-    if (equals == std::string::npos)
-      return fail(ErrorCode::usage, fmt::format("'{}' is no rename: give a=b", text));
-    Pattern from = TRY(parse(std::string_view(text).substr(0, equals)));
-    Pattern to = split(std::string_view(text).substr(equals + 1));
-    if (text.ends_with('.'))
-      return fail(ErrorCode::usage, fmt::format("--rename {}: a part of the name is empty", text));
-    TRY(check_target(to, text));
-    if (from.collection.empty() != to.collection.empty())
-      return fail(ErrorCode::usage,
-                  fmt::format("'{}' renames a database to a collection or the reverse", text));
-    choice.renames_.push_back({std::move(from), std::move(to)});
-  }
+  for (const std::string& text : renames) TRY(choice.add_rename(text));
   return choice;
+}
+
+Result<void> NamespaceChoice::add_rename(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos)
+    return fail(ErrorCode::usage, fmt::format("'{}' is no rename: give a=b", text));
+  Pattern from = TRY(parse(std::string_view(text).substr(0, equals)));
+  Pattern to = split(std::string_view(text).substr(equals + 1));
+  if (text.ends_with('.'))
+    return fail(ErrorCode::usage, fmt::format("--rename {}: a part of the name is empty", text));
+  TRY(check_target(to, text));
+  if (from.collection.empty() != to.collection.empty())
+    return fail(ErrorCode::usage,
+                fmt::format("'{}' renames a database to a collection or the reverse", text));
+  for (const Rename& earlier : renames_) {
+    if (earlier.from == from)
+      return fail(ErrorCode::usage,
+                  fmt::format("--rename {}: {} has another new name already", text, text_of(from)));
+    if (earlier.to == to)
+      return fail(ErrorCode::usage, fmt::format("--rename {}: {} is to be called {} already", text,
+                                                text_of(earlier.from), text_of(to)));
+  }
+  renames_.push_back({std::move(from), std::move(to)});
+  return {};
+}
+
+std::string NamespaceChoice::text_of(const Pattern& pattern) {
+  return pattern.collection.empty() ? pattern.db : pattern.db + "." + pattern.collection;
+}
+
+Result<void> NamespaceChoice::check_known(const Pattern& pattern, std::string_view argument,
+                                          const std::vector<std::string>& existed) {
+  const bool is_known = std::any_of(existed.begin(), existed.end(), [&](const std::string& ns) {
+    return pattern.matches(split_namespace(ns));
+  });
+  if (is_known) return {};
+  const std::string name = text_of(pattern);
+  if (name.find('*') != std::string::npos)
+    return fail(ErrorCode::usage, fmt::format("{}: nothing is called {}, and no wildcards are "
+                                              "understood but DB.*: give DB, DB.* or "
+                                              "DB.COLLECTION",
+                                              argument, name));
+  return fail(ErrorCode::not_found,
+              fmt::format("{}: {} did not exist at that moment{}", argument, name,
+                          argument.starts_with("--rename") ? ", or --only leaves it out" : ""));
+}
+
+Result<void> NamespaceChoice::require_known(const std::vector<std::string>& existed) const {
+  for (const Pattern& pattern : only_)
+    TRY(check_known(pattern, "--only " + text_of(pattern), existed));
+  for (const Rename& each : renames_)
+    TRY(check_known(each.from, fmt::format("--rename {}={}", text_of(each.from), text_of(each.to)),
+                    existed));
+  return {};
 }
 
 bool NamespaceChoice::takes(std::string_view ns) const {
   if (only_.empty()) return true;
   const NamespaceName name = split_namespace(ns);
-  return std::any_of(only_.begin(), only_.end(), [&](const Pattern& pattern) {
-    return pattern.db == name.db &&
-           (pattern.collection.empty() || pattern.collection == name.collection);
-  });
+  return std::any_of(only_.begin(), only_.end(),
+                     [&](const Pattern& pattern) { return pattern.matches(name); });
 }
 
 NamespaceName NamespaceChoice::name_of(std::string_view ns) const {

@@ -24,6 +24,42 @@ TEST_CASE("namespaces are chosen by database or collection and renamed the same 
     CHECK_FALSE(NamespaceChoice::make({}, {text}).has_value());
 }
 
+TEST_CASE("an argument that is about nothing that existed is named") {
+  const std::vector<std::string> existed = {"shop.orders", "shop.users", "k.small"};
+  const auto error_of = [&](const std::vector<std::string>& only,
+                            const std::vector<std::string>& renames) {
+    const auto known = NamespaceChoice::make(only, renames)->require_known(existed);
+    return known.has_value() ? Error{} : known.error();
+  };
+  CHECK(NamespaceChoice::make({}, {})->require_known({}).has_value());
+  CHECK(NamespaceChoice::make({"shop", "k.*", "shop.users"}, {"shop.orders=shop.o2", "k=k3"})
+            ->require_known(existed)
+            .has_value());
+  CHECK(error_of({"shop.orders", "nope.x"}, {}).message.starts_with("--only nope.x: nope.x did"));
+  CHECK(error_of({"nope"}, {}).code == ErrorCode::not_found);
+  CHECK(error_of({}, {"k.smal=k.rescue"}).message.starts_with("--rename k.smal=k.rescue: k.smal"));
+  CHECK(error_of({}, {"nope=other"}).code == ErrorCode::not_found);
+  for (const char* wildcard : {"shop.o*", "sh*", "*", "*.users"}) {
+    CHECK(error_of({wildcard}, {}).code == ErrorCode::usage);
+    CHECK(error_of({wildcard}, {}).message.find("DB, DB.* or DB.COLLECTION") != std::string::npos);
+  }
+  CHECK(NamespaceChoice::make({"a.x*"}, {})->require_known({"a.x*"}).has_value());
+}
+
+TEST_CASE("one source has one new name, and two sources have not the same") {
+  for (const auto& renames : std::vector<std::vector<std::string>>{{"a=b", "a=c"},
+                                                                   {"a.x=b.x", "a.x=b.y"},
+                                                                   {"a=c", "b=c"},
+                                                                   {"a.x=c.z", "b.y=c.z"},
+                                                                   {"a=b", "a.*=c"},
+                                                                   {"a=b", "a=b"}}) {
+    const auto refused = NamespaceChoice::make({}, renames);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::usage);
+  }
+  CHECK(NamespaceChoice::make({}, {"a=c", "a.x=c.y", "b=a"}).has_value());
+}
+
 TEST_CASE("what belongs to a server or to us is no name to restore to") {
   for (const std::string& to : std::vector<std::string>{"holdfast_restore.x",
                                                         "local.x",

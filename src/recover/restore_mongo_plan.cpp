@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "recover/known_namespaces.hpp"
 #include "recover/restore_parts.hpp"
 
 namespace holdfast::recover {
@@ -42,6 +43,7 @@ class Planning {
 
   Result<RestoreMongoPlan> run(mongo::Deployment& target) {
     auto expected = TRY(moment_.expect());
+    TRY(require_known(moment_.choice(), expected));
     for (ExpectedCollection& each : expected) TRY(add(std::move(each)));
     if (plan_.collections.empty() && !moment_.choice().takes_all())
       return fail(ErrorCode::not_found, "none of the chosen namespaces existed at that moment");

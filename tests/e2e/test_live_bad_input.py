@@ -256,6 +256,39 @@ def test_what_is_not_ours_to_write_is_no_new_name(target, more, filled, reposito
     assert filled.client().list_database_names() == before
 
 
+TYPOS = [
+    (["--only", "shop.orders", "--only", "nope.x"], FAILED, "--only nope.x"),
+    (["--only", "shop.orders", "--rename", "shop.order=shop.rescue"], FAILED,
+     "--rename shop.order=shop.rescue"),
+    (["--rename", "shp=rescue"], FAILED, "--rename shp=rescue"),
+    (["--only", "shop.o*"], USAGE, "DB, DB.* or DB.COLLECTION"),
+    (["--rename", "shop=a", "--rename", "shop=b"], USAGE, "--rename shop=b"),
+    (["--rename", "shop.orders=a.x", "--rename", "shop.users=a.x"], USAGE, "--rename shop.users=a.x"),
+    (["--rename", "shop.orders=shop.users"], USAGE, "shop.users"),
+]
+
+
+@pytest.mark.parametrize("mode", [[], ["--missing-only"], ["--changed-only"],
+                                  ["--in-place", "--confirm", "shop"]],
+                         ids=lambda mode: "".join(mode[:1]))
+def test_a_typo_in_a_choice_is_named_and_nothing_is_written(mode, filled, repository):
+    client = filled.client()
+    client.shop.users.insert_one({"_id": 1})
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    client.shop.orders.delete_many({"_id": {"$lt": 10}})
+    client.shop.orders.update_one({"_id": 20}, {"$set": {"changed": True}})
+    before = judge.judge_server(client)
+    for arguments, status, named in TYPOS:
+        finished = repository.run("restore", "--dataset", "shop", "--to", filled.uri, *arguments,
+                                  *mode, status=status)
+        assert named in finished.stderr
+        assert_one_error(finished)
+        assert judge.judge_server(client) == before
+    if mode:  # the one wildcard that there is
+        repository.run("restore", "--dataset", "shop", "--to", filled.uri, "--only", "shop.*", *mode)
+        assert judge.judge_server(client) != before
+
+
 def small_disk(path):
     """A file system of 24 MiB, or None where that can not be made."""
     path.mkdir()
