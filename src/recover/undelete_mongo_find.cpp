@@ -5,7 +5,6 @@
 #include "bson/builder.hpp"
 #include "bson/key.hpp"
 #include "recover/known_namespaces.hpp"
-#include "recover/known_namespaces.hpp"
 #include "recover/lost_documents.hpp"
 
 namespace holdfast::recover {
@@ -121,7 +120,6 @@ Result<LostDocuments> find_lost(repo::Repository& repository, mongo::Deployment&
                                 const UndeleteOptions& options) {
   TRY(check(options));
   MomentStream moment = TRY(MomentStream::open(repository, options.moment));
-  TRY(require_meant(moment));
   TRY(require_meant(moment));
   auto lost = std::make_unique<LostDocuments::Impl>(options);
   lost->base = moment.base();
