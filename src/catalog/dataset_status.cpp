@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "repo/node_time.hpp"
+
 namespace holdfast::catalog {
 
 namespace {
@@ -51,6 +53,20 @@ DatasetStatus status_of(const oplog::Timeline& timeline,
   const oplog::Timestamp recorded = chains.back().last().ts;
   status.lag = std::max(between(recorded, server->newest), std::chrono::seconds(0));
   status.headroom = between(server->oldest, recorded);
+  if (recorded < server->oldest) status.lost = DatasetGap{recorded, server->oldest};
+  return status;
+}
+
+DatasetStatus status_of(const MongoPoints& points, WallTime now,
+                        const std::optional<ServerOplog>& server) {
+  DatasetStatus status = status_of(points.timeline(), points.windows(), now, server);
+  status.timeless_count = points.timeless().size();
+  if (points.timeless().empty()) return status;
+  status.newest_timeless = repo::to_wall_time(points.timeless().back().snapshot.time);
+  if (!status.window)
+    status.recovery_point_age =
+        std::max(std::chrono::floor<std::chrono::seconds>(now - *status.newest_timeless),
+                 std::chrono::seconds(0));
   return status;
 }
 

@@ -58,6 +58,7 @@ TEST_CASE("A server tells lag, headroom and its own window") {
   const auto status = status_of(timeline, {exact(12)}, at(50), server);
   CHECK(status.lag == seconds(7));
   CHECK(status.headroom == seconds(25));
+  CHECK_FALSE(status.lost.has_value());
   CHECK(status.server_window == seconds(32));
   CHECK(status.recovery_point_age == seconds(10));
 }
@@ -73,6 +74,9 @@ TEST_CASE("Entries that are overwritten before they are recorded make the headro
   const auto timeline = oplog::Timeline::make({segment(10, 40)}).value();
   const auto status = status_of(timeline, {exact(12)}, at(500), ServerOplog{{100, 1}, {200, 1}});
   CHECK(status.headroom == seconds(-60));
+  REQUIRE(status.lost.has_value());
+  CHECK(status.lost->from == oplog::Timestamp{40, 1});
+  CHECK(status.lost->to == oplog::Timestamp{100, 1});
   CHECK(status.lag == seconds(160));
 }
 

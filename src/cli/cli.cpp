@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
@@ -71,6 +72,7 @@ void give_one_value_each(CLI::App& app) {
 // What is wrong, where, what to do next; the same as JSON for programs.
 int report(const Error& error, OutputFormat format) {
   const int status = exit_status_of(error.code);
+  std::fflush(stdout);  // what was told before the error stands before it
   if (format == OutputFormat::json) {
     const nlohmann::ordered_json document{{"v", 1},
                                           {"type", "error"},

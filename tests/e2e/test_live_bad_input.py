@@ -7,6 +7,7 @@ import time
 import bson
 import judge
 import live
+import pymongo
 import pytest
 import servers
 
@@ -134,6 +135,50 @@ def test_a_lone_server_has_no_stream(start_server, repository):
     assert finished.status != 0
     assert "replica set" in finished.stderr
     assert_one_error(finished)
+
+
+def lone_server(start_server):
+    """A server without a replica set, with one document; and its URI."""
+    server = start_server("scripted", arguments=["--set", ""])
+    uri = f"mongodb://127.0.0.1:{server.port}/?serverSelectionTimeoutMS=1000"
+    with pymongo.MongoClient(uri) as client:
+        client.shop.orders.insert_one({"_id": 1})
+    return server, uri
+
+
+def test_status_counts_copies_of_a_server_without_an_oplog(start_server, repository):
+    server, uri = lone_server(start_server)
+    repository.run("backup", "--dataset", "shop", uri)
+    told = repository.run("status", "--dataset", "shop", "--json").json()
+    assert (told["bases"], told["timeless"]) == (0, 1)
+    assert told["newest_timeless"] and 0 <= told["achieved_rpo_s"] < 60
+    text = repository.run("status", "--dataset", "shop").stdout
+    assert "1 copy without a time" in text and "yet" not in text
+
+    asked = repository.run("status", "--dataset", "shop", uri).stdout
+    assert "1 copy without a time" in asked and "no member of a replica set" in asked
+    told = repository.run("status", "--dataset", "shop", "--json", uri).json()
+    assert told["timeless"] == 1 and "replica set" in told["oplog_obstacle"]
+
+    server.kill()
+    gone = repository.run("status", "--dataset", "shop", uri, status=UNREACHABLE)
+    assert "1 copy without a time" in gone.stdout
+    assert_one_error(gone)
+    gone = repository.run("status", "--dataset", "shop", "--json", uri, status=UNREACHABLE)
+    assert gone.json()["timeless"] == 1
+    assert gone.json()["server_error"]["code"] == "server_unreachable"
+
+
+def test_status_says_that_history_was_overwritten_and_what_helps(filled, repository):
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    assert "lost" not in repository.run("status", "--dataset", "shop", filled.uri).stdout
+    time.sleep(1.1)
+    filled.client().shop.orders.insert_many([{"_id": f"new {number}"} for number in range(20)])
+    filled.rollover(entries=2)
+    text = repository.run("status", "--dataset", "shop", filled.uri).stdout
+    assert "is lost" in text and "holdfast backup" in text and "headroom       -" not in text
+    lost = repository.run("status", "--dataset", "shop", "--json", filled.uri).json()["lost"]
+    assert live.stamp_of(lost["after"]) < live.stamp_of(lost["before"])
 
 
 def test_an_unknown_command_in_the_oplog_is_refused_from_there_on(filled, repository, tmp_path):
