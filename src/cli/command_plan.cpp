@@ -76,7 +76,11 @@ void print_text(const nlohmann::ordered_json& document) {
   const auto obstacle = document["oplog_obstacle"].get<std::string>();
   print(fmt::format("oplog    {}\n", obstacle.empty() ? "can be captured" : obstacle));
   for (const auto& [name, missing] : document["missing_grants"].items()) {
-    if (missing.empty()) print(fmt::format("{:<8} nothing is missing\n", name));
+    const bool is_impossible = name == "stream" && !document["stream_possible"].get<bool>();
+    if (is_impossible)
+      print(fmt::format("{:<8} impossible: there is no oplog to read\n", name));
+    else if (missing.empty())
+      print(fmt::format("{:<8} nothing is missing\n", name));
     for (const auto& grant : missing)
       print(fmt::format("{:<8} missing: {}\n", name, grant.get<std::string>()));
   }
@@ -91,9 +95,13 @@ Result<int> run_plan_check(Session& session, const PlanCheckLine& line) {
   const auto checks = TRY(check_purposes(*deployment, notes));
   const auto version = TRY(deployment->server_version());
   const auto obstacle = oplog_obstacle(session, *deployment, notes);
-  const nlohmann::ordered_json document{
-      {"uri", deployment->redacted_uri()}, {"server_version", version},  {"members", rows},
-      {"missing_grants", checks},          {"oplog_obstacle", obstacle}, {"notes", notes}};
+  const nlohmann::ordered_json document{{"uri", deployment->redacted_uri()},
+                                        {"server_version", version},
+                                        {"members", rows},
+                                        {"missing_grants", checks},
+                                        {"oplog_obstacle", obstacle},
+                                        {"stream_possible", obstacle.empty()},
+                                        {"notes", notes}};
   for (const auto& note : notes) session.context().log.note(note);
   if (session.format() == OutputFormat::json)
     print_json("plan_check", document);

@@ -146,6 +146,18 @@ def lone_server(start_server):
     return server, uri
 
 
+def test_plan_check_says_that_a_lone_server_has_no_stream(start_server, filled, repository):
+    _, uri = lone_server(start_server)
+    lines = repository.run("plan", "check", uri).stdout.splitlines()
+    assert [line for line in lines if line.startswith("stream ")] == [
+        "stream   impossible: there is no oplog to read"]
+    assert "backup   nothing is missing" in lines
+    told = repository.run("plan", "check", "--json", uri).json()
+    assert told["stream_possible"] is False and "replica set" in told["oplog_obstacle"]
+    told = repository.run("plan", "check", "--json", filled.uri).json()
+    assert told["stream_possible"] is True
+
+
 def test_status_counts_copies_of_a_server_without_an_oplog(start_server, repository):
     server, uri = lone_server(start_server)
     repository.run("backup", "--dataset", "shop", uri)
