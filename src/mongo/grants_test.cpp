@@ -57,6 +57,15 @@ TEST_CASE("a right on the cluster covers no collection, and the other way round"
                 Purpose::compare) == Names{"listDatabases on the cluster"});
 }
 
+TEST_CASE("the built-in role readAnyDatabase is enough where change streams are the history") {
+  CHECK(missing(R"([{"resource":{"cluster":true},"actions":["listDatabases"]},
+                    {"resource":{"db":"","collection":""},
+                     "actions":["changeStream","collStats","dbHash","dbStats","find","killCursors",
+                                "listCollections","listIndexes","planCacheRead"]}])",
+                Purpose::change_stream)
+            .empty());
+}
+
 TEST_CASE("rights on one database are not rights on any") {
   CHECK(missing(R"([{"resource":{"cluster":true},"actions":["listDatabases"]},
                     {"resource":{"db":"shop","collection":""},

@@ -1,6 +1,8 @@
 """What goes wrong with a live server: one clear error with its status, and the next run goes on."""
 
+import json
 import os
+import re
 import subprocess
 import time
 
@@ -144,6 +146,23 @@ def lone_server(start_server):
     with pymongo.MongoClient(uri) as client:
         client.shop.orders.insert_one({"_id": 1})
     return server, uri
+
+
+def test_the_role_of_the_guide_is_just_enough_for_a_backup_and_a_stream(filled, repository):
+    guide = (servers.ROOT / "docs" / "guide" / "06-live-database.md").read_text()
+    role = json.loads(re.search(r"createRole\((\{.*?\})\)\n", guide, re.S).group(1))
+    privileges = role["privileges"]
+    filled.user("bk@admin", privileges)
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    repository.run("stream", "--dataset", "shop", "--for", "1", filled.uri)
+    for left_out in range(len(privileges)):
+        filled.user("bk@admin", privileges[:left_out] + privileges[left_out + 1:])
+        for verb in ("backup", "stream"):
+            repository.run(verb, "--dataset", "shop", filled.uri, status=DENIED)
+    on_what_exists = dict(privileges[1], resource={"db": "shop", "collection": ""})
+    filled.user("bk@admin", [privileges[0], on_what_exists, *privileges[2:]])
+    finished = repository.run("backup", "--dataset", "shop", filled.uri, status=DENIED)
+    assert "find on any database" in finished.stderr and "grantRolesToUser" in finished.stderr
 
 
 def test_plan_check_says_that_a_lone_server_has_no_stream(start_server, filled, repository):
