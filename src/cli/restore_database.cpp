@@ -27,6 +27,17 @@ Result<recover::RestoreMongoOptions> options_of(const RestoreDatabaseLine& line)
   return options;
 }
 
+nlohmann::ordered_json as_json(const recover::AuthShare& share) {
+  return {{"written", share.written}, {"replaced", share.replaced}, {"left", share.left}};
+}
+
+void print_auth(const recover::AuthShare& share, std::string_view what, std::string_view verb) {
+  const auto& [written, replaced, left] = share;
+  if (written.size() + replaced.size() + left.size() == 0) return;
+  print(fmt::format("{}: {} {}, {} of them replaced, {} left\n", what,
+                    written.size() + replaced.size(), verb, replaced.size(), left.size()));
+}
+
 nlohmann::ordered_json as_json(const recover::RestoreMongoPlan& plan) {
   auto collections = nlohmann::ordered_json::array();
   for (const auto& each : plan.collections)
@@ -46,6 +57,8 @@ nlohmann::ordered_json as_json(const recover::RestoreMongoPlan& plan) {
                                   {"collections", collections},
                                   {"would_be_overwritten", occupied},
                                   {"left_out", plan.left_out},
+                                  {"users", as_json(plan.auth.users)},
+                                  {"roles", as_json(plan.auth.roles)},
                                   {"continues", plan.continues},
                                   {"documents", plan.document_count()},
                                   {"bytes", plan.byte_count()},
@@ -69,6 +82,12 @@ void print_plan(const recover::RestoreMongoPlan& plan) {
   print(table.text());
   for (const auto& each : plan.occupied)
     print(fmt::format("would be overwritten: {}, {} documents\n", each.ns, each.count));
+  for (const auto& name : plan.auth.users.replaced)
+    print(fmt::format("would be overwritten: user {}\n", name));
+  for (const auto& name : plan.auth.roles.replaced)
+    print(fmt::format("would be overwritten: role {}\n", name));
+  print_auth(plan.auth.users, "users", "to be written");
+  print_auth(plan.auth.roles, "roles", "to be written");
   if (plan.continues) print("goes on with an earlier run of the same restore\n");
   print(fmt::format("{} documents, {}, about {}\n", plan.document_count(),
                     format_bytes(plan.byte_count()), format_time_taken(plan.estimated_time)));
@@ -91,6 +110,8 @@ nlohmann::ordered_json as_json(const recover::RestoreMongoResult& result) {
   return {{"plan", as_json(result.plan)},
           {"equal", result.is_equal()},
           {"collections", collections},
+          {"users", as_json(result.auth.users)},
+          {"roles", as_json(result.auth.roles)},
           {"problems", result.problems},
           {"notes", result.notes},
           {"documents_written", result.document_count},
@@ -105,6 +126,8 @@ void print_result(const recover::RestoreMongoResult& result) {
     table.add({each.target_ns, std::to_string(each.count), std::to_string(each.target_count),
                each.digest.hex().substr(0, 16), each.is_equal() ? "equal" : "differs"});
   print(table.text());
+  print_auth(result.auth.users, "users", "written");
+  print_auth(result.auth.roles, "roles", "written");
   print(fmt::format("written in {}, indexes {}, compared in {}\n",
                     format_time_taken(result.write_time), format_time_taken(result.index_time),
                     format_time_taken(result.compare_time)));
@@ -133,7 +156,9 @@ Result<int> restore_whole(Session& session, const RestoreDatabaseLine& line) {
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "restore"));
   if (line.preview) return preview(session, *repository, *target, options);
   const auto result = TRY(recover::restore_mongo(*repository, *target, options));
-  for (const auto& note : result.notes) session.context().log.note(note);
+  const auto& told = result.plan.notes;
+  for (const auto& note : result.notes)
+    if (std::find(told.begin(), told.end(), note) == told.end()) session.context().log.note(note);
   if (session.format() == OutputFormat::json) {
     print_json("restore", as_json(result));
   } else {
@@ -227,7 +252,11 @@ void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line) {
       ->group(group);
   verb->add_option("--confirm", line.confirm, "the dataset's name, for --in-place")->group(group);
   verb->add_option("--undo", line.undo, "take back what this undo point tells of")->group(group);
-  verb->add_flag("--no-users", line.no_users, "leave users and roles out")->group(group);
+  verb->add_flag(
+          "--no-users", line.no_users,
+          "leave users and roles out (those that the target has are replaced only --in-place, and "
+          "--rename writes none)")
+      ->group(group);
   verb->add_option("--connections", line.connections, "to the target")
       ->capture_default_str()
       ->check(CLI::Range(1U, recover::restore_connections_max))

@@ -92,8 +92,7 @@ class MongoRestore {
     for (const WrittenView& view : writer.views())
       TRY(catalog_.create_view(view.target, view.options));
     for (WrittenCollection& each : collections) TRY(let_expire(each));
-    if (options_.users == UsersAndRoles::merge)
-      TRY(merge_users(writer.users(), writer.roles(), link_, notes_));
+    result_.auth = TRY(merge_auth({writer.users(), writer.roles()}, link_, options_, notes_));
     return note_options(collections, link_, notes_);
   }
 

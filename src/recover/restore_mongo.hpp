@@ -12,7 +12,8 @@ namespace holdfast::recover {
 // May something that is there be replaced? `yes`: each collection is written under another name,
 // compared, and only then renamed over the old one.
 enum class InPlace : std::uint8_t { no, yes };
-// `merge`: into the target's, by the server's own merge; nobody is removed.
+// `merge`: into the target's, by the server's own merge; nobody is removed, and who is there
+// already is replaced only in place. With renames nobody is written: grants name databases.
 enum class UsersAndRoles : std::uint8_t { leave_out, merge };
 enum class KeepUuids : std::uint8_t { no, where_possible };
 
@@ -46,6 +47,17 @@ struct PlannedCollection {
   std::uint64_t index_count = 0;
 };
 
+// Users, or roles, by their names ("db.name").
+struct AuthShare {
+  std::vector<std::string> written;   // the target has no such
+  std::vector<std::string> replaced;  // the target's own: in place only
+  std::vector<std::string> left;      // stay as they are there, or are not there
+};
+struct AuthPlan {
+  AuthShare users, roles;
+  std::string why_left;  // a sentence; empty: none is left
+};
+
 struct RestoreMongoPlan {
   repo::SnapshotId base;
   std::optional<oplog::Timestamp> at;
@@ -55,6 +67,7 @@ struct RestoreMongoPlan {
   std::vector<PlannedCollection> collections;  // in the order of writing
   std::vector<OccupiedNamespace> occupied;     // would be overwritten
   std::vector<std::string> left_out;           // namespaces that a server makes by itself
+  AuthPlan auth;
   bool continues = false;  // an earlier run of the same restore is on the target
   std::chrono::seconds estimated_time{0};
   std::vector<std::string> notes;
@@ -82,6 +95,7 @@ struct RestoreMongoResult {
   std::vector<RestoredCollection> collections;
   std::vector<std::string> problems;  // sentences: what differs, or could not be made
   std::vector<std::string> notes;     // what the server does not support, and the engine's notes
+  AuthPlan auth;                      // what became of users and roles
   std::uint64_t document_count = 0;   // written by this run
   std::chrono::milliseconds write_time{0};
   std::chrono::milliseconds index_time{0};

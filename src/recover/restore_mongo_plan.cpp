@@ -51,6 +51,7 @@ class Planning {
     TRY(marker_.load());
     plan_.continues = marker_.is_begun();
     for (const std::string& db : databases_) TRY(look_at(db));
+    TRY(plan_users());
     plan_.estimated_time = estimate(plan_);
     note_versions();
     return std::move(plan_);
@@ -62,6 +63,7 @@ class Planning {
     const std::string ns = collection.facts.ns();
     const Restorable what = what_of(collection);
     if (what == Restorable::nothing) plan_.left_out.push_back(ns);
+    if (what == Restorable::users || what == Restorable::roles) auth_names_.insert(ns);
     const bool is_made = what == Restorable::documents || what == Restorable::view ||
                          what == Restorable::time_series;
     if (!is_made) return {};
@@ -124,6 +126,14 @@ class Planning {
     return {};
   }
 
+  Result<void> plan_users() {
+    if (options_.users == UsersAndRoles::leave_out) return {};
+    const AuthDocuments documents = TRY(read_auth(moment_, auth_names_));
+    plan_.auth = TRY(plan_auth(documents, link_, options_));
+    if (!plan_.auth.why_left.empty()) plan_.notes.push_back(plan_.auth.why_left);
+    return {};
+  }
+
   void note_versions() {
     const std::string& from = moment_.server_version();
     if (!from.empty() && !plan_.server_version.empty() && from != plan_.server_version)
@@ -138,6 +148,7 @@ class Planning {
   RestoreMongoPlan plan_;
   std::map<std::string, ExpectedCollection> targets_;
   std::set<std::string> databases_;
+  std::set<std::string> auth_names_;  // of users and roles, as they were
 };
 
 }  // namespace

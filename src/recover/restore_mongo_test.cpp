@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include "bson/ext_json.hpp"
+#include "recover/restore_parts.hpp"
+
 using namespace holdfast;
 using namespace holdfast::recover;
 
@@ -54,4 +57,18 @@ TEST_CASE("A restored collection is equal by count and digest together") {
   const std::array<std::uint8_t, 32> one{1};
   collection.digest = bson::Digest256::from_bytes(one);
   CHECK_FALSE(collection.is_equal());
+}
+
+TEST_CASE("A user that the target has is replaced only in place") {
+  const std::vector<Bytes> documents = {bson::parse_ext_json(R"({"_id": "admin.appu"})").value(),
+                                        bson::parse_ext_json(R"({"_id": "shop.clerk"})").value()};
+  using Names = std::vector<std::string>;
+  const auto share = share_of(documents, {"admin.appu", "admin.root"}, InPlace::no);
+  CHECK(share.written == Names{"shop.clerk"});
+  CHECK(share.left == Names{"admin.appu"});
+  CHECK(share.replaced.empty());
+  const auto in_place = share_of(documents, {"admin.appu", "admin.root"}, InPlace::yes);
+  CHECK(in_place.written == Names{"shop.clerk"});
+  CHECK(in_place.replaced == Names{"admin.appu"});
+  CHECK(in_place.left.empty());
 }

@@ -1,5 +1,7 @@
 #pragma once
 // Steps of a restore to a live server that restore_mongo() puts together.
+#include <set>
+
 #include "recover/restore_writer.hpp"
 
 namespace holdfast::recover {
@@ -21,9 +23,22 @@ Result<void> read_back(std::vector<WrittenCollection>& collections, mongo::Deplo
 // A difference is a problem.
 void note_differences(const std::vector<WrittenCollection>& collections, TargetNotes& notes);
 
-// Users and roles as documents of admin.system.users and .roles, merged by the server itself.
-Result<void> merge_users(const std::vector<Bytes>& users, const std::vector<Bytes>& roles,
-                         PrimaryLink& link, TargetNotes& notes);
+// Documents of admin.system.users and .roles.
+struct AuthDocuments {
+  std::vector<Bytes> users;
+  std::vector<Bytes> roles;
+};
+// Those of a moment, out of the collections of these names.
+Result<AuthDocuments> read_auth(MomentStream& moment, const std::set<std::string>& names);
+// Who is to be written, of these. `existing`: the `_id`s that the target has. Pure.
+AuthShare share_of(const std::vector<Bytes>& documents,
+                   const std::set<std::string, std::less<>>& existing, InPlace in_place);
+// What the target and the options allow; writes nothing.
+Result<AuthPlan> plan_auth(const AuthDocuments& documents, PrimaryLink& link,
+                           const RestoreMongoOptions& options);
+// plan_auth(), and it is done, by the server's own merge.
+Result<AuthPlan> merge_auth(const AuthDocuments& documents, PrimaryLink& link,
+                            const RestoreMongoOptions& options, TargetNotes& notes);
 
 // Options that the target's collections have not: notes.
 Result<void> note_options(const std::vector<WrittenCollection>& collections, PrimaryLink& link,

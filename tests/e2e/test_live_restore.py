@@ -209,6 +209,72 @@ def test_a_part_is_replaced_in_place_and_the_rest_is_not_touched(backed_up, repo
     assert after == {"shop.people": before["shop.people"], "shop.goods": goods}
 
 
+@pytest.fixture
+def users(repository, start_server):
+    """A backup with two users; a target that has one of them, with another password and role."""
+    source = start_server("scripted")
+    source.client().k.small.insert_one({"_id": 1})
+    for name, role in (("appu", "readWrite"), ("clerk", "readAnyDatabase")):
+        source.client().admin.command("createUser", name, pwd="source-pw", roles=[role])
+    repository.run("backup", "--dataset", "k", source.uri)
+    target = start_server("scripted", user="root:toor")
+    target.client().admin.command("createUser", "appu", pwd="target-pw", roles=["root"])
+    return target
+
+
+def user_of(server, name):
+    return server.client().admin["system.users"].find_one({"_id": f"admin.{name}"})
+
+
+def shares(told):
+    return told["users"]["written"], told["users"]["replaced"], told["users"]["left"]
+
+
+def test_a_user_that_is_there_stays_unless_in_place(users, repository):
+    restore = ["restore", "--dataset", "k", "--to", users.uri]
+    before = user_of(users, "appu")
+    plan = repository.run(*restore, "--preview", "--json")
+    assert shares(plan.json()) == (["admin.clerk"], [], ["admin.appu"])
+    assert "admin.appu" in plan.stderr
+    assert user_of(users, "clerk") is None
+    assert "users: 1 to be written, 0 of them replaced, 1 left" in repository.run(
+        *restore, "--preview").stdout
+
+    finished = repository.run(*restore, "--json")
+    told = finished.json()
+    assert shares(told) == shares(told["plan"]) == (["admin.clerk"], [], ["admin.appu"])
+    assert any("admin.appu" in note for note in told["notes"])
+    assert finished.stderr.count("stay as they are there") == 1
+    assert user_of(users, "appu") == before
+    assert user_of(users, "clerk")["roles"][0]["role"] == "readAnyDatabase"
+
+    in_place = [*restore, "--in-place", "--confirm", "k"]
+    plan = repository.run(*in_place, "--preview")
+    assert "would be overwritten: user admin.appu" in plan.stdout
+    told = repository.run(*in_place, "--json").json()
+    assert shares(told) == ([], ["admin.appu", "admin.clerk"], [])
+    assert user_of(users, "appu")["roles"][0]["role"] == "readWrite"
+
+
+def test_a_rename_writes_no_users(users, repository):
+    before = user_of(users, "appu")
+    finished = repository.run("restore", "--dataset", "k", "--to", users.uri, "--rename", "k=k3",
+                              "--json")
+    assert shares(finished.json()) == ([], [], ["admin.appu", "admin.clerk"])
+    assert "2 users and 0 roles are not restored: with --rename" in finished.stderr
+    assert user_of(users, "appu") == before
+    assert user_of(users, "clerk") is None
+
+
+@pytest.mark.parametrize("kind", ["ferretdb", "java"])
+def test_a_server_that_takes_no_users_is_told_of(kind, users, repository, start_server):
+    target = start_server(kind)
+    finished = repository.run("restore", "--dataset", "k", "--to", target.uri, "--json")
+    assert finished.json()["equal"]
+    assert shares(finished.json()) == ([], [], ["admin.appu", "admin.clerk"])
+    assert "2 users and 0 roles are not restored: " in finished.stderr
+
+
 class Restore:
     """`holdfast restore` as a process of its own."""
 
