@@ -1,10 +1,11 @@
 #include <fmt/format.h>
 
-#include "bson/builder.hpp"
+#include <algorithm>
+#include <map>
+
 #include "bson/compare.hpp"
 #include "bson/ext_json.hpp"
 #include "mongo/cursor.hpp"
-#include "oplog/facts.hpp"
 #include "recover/lost_documents.hpp"
 
 namespace holdfast::recover {
@@ -13,103 +14,180 @@ namespace {
 
 using bson::Document;
 
-bool is_true(Document document, std::string_view name) {
-  const auto value = document.find(name);
-  return value && value->type == bson::Type::boolean && value->as_bool();
+std::string id_text(Document document) {
+  const auto id = document.find("_id");
+  return id ? bson::to_ext_json(*id, bson::JsonForm::relaxed) : std::string("a document");
 }
 
-// Unique indexes whose keys can be asked for by equality of fields.
-bool is_asked_about(ByteView spec) {
-  const auto index = Document::trusted(spec);
-  const bool is_partial = index.find("partialFilterExpression") || index.find("collation");
-  return is_true(index, "unique") && !is_partial && oplog::index_name(spec) != "_id_";
+bool is_same_document(Document left, Document right) {
+  const auto one = left.find("_id");
+  const auto other = right.find("_id");
+  return one && other && bson::is_same(*one, *other);
 }
 
-// The value at a dotted path through documents; nothing when there is none, or an array on the way.
-std::optional<bson::Value> value_at(Document document, std::string_view path) {
-  const std::size_t dot = path.find('.');
-  const auto value = document.find(path.substr(0, dot));
-  if (!value || value->type == bson::Type::array) return std::nullopt;
-  if (dot == std::string_view::npos) return value;
-  if (value->type != bson::Type::document) return std::nullopt;
-  return value_at(value->as_document(), path.substr(dot + 1));
-}
-
-// {path: {$eq: value}, …}; nothing when the document has no plain value for one of the fields.
-std::optional<Bytes> filter_for(ByteView spec, Document document) {
-  const auto key = Document::trusted(spec).find("key");
-  if (!key || key->type != bson::Type::document) return std::nullopt;
-  bson::Builder filter;
-  for (const auto& part : key->as_document()) {
-    const auto value = value_at(document, part.name);
-    if (!value) return std::nullopt;
-    filter.begin_document(part.name);
-    filter.append("$eq", *value);
-    filter.end();
-  }
-  return filter.take();
-}
-
-// One document of a collection against its unique indexes.
-class ConflictSearch {
+// The keys of some documents in one index, asked for in pieces.
+class KeyLookup {
  public:
-  ConflictSearch(mongo::Connection& connection, const NamespaceName& name,
-                 LostCollection& collection)
-      : connection_(connection), name_(name), collection_(collection) {}
+  KeyLookup(mongo::Connection& connection, const NamespaceName& name, const WatchedIndex& watched,
+            const std::vector<ByteView>& documents)
+      : connection_(connection), name_(name), watched_(watched), documents_(documents) {}
 
-  Result<void> ask(const Bytes& spec, Document document) {
-    const auto filter = filter_for(spec, document);
-    if (!filter) return {};
-    mongo::FindRequest request;
-    request.db = name_.db;
-    request.collection = name_.collection;
-    request.filter = *filter;
-    request.limit = 1;
-    auto cursor = TRY(mongo::Cursor::open(connection_, request));
-    const auto taken = TRY(cursor.next());
-    if (taken) tell(spec, document, Document::trusted(*taken));
-    return {};
+  Result<void> run(std::vector<KeyConflict>& conflicts) {
+    for (std::size_t at = 0; at < documents_.size(); ++at) {
+      const auto document = Document::trusted(documents_[at]);
+      if (!is_in(document)) continue;
+      for (IndexKey& key : watched_.rule.keys_of(document)) {
+        Bytes bytes = key.bytes;
+        bytes_ += bytes.size();
+        waiting_.emplace(std::move(bytes), Waiting{at, std::move(key)});
+        const bool is_full = waiting_.size() == looked_up_keys_max || bytes_ >= looked_up_bytes_max;
+        if (is_full) TRY(ask(conflicts));
+      }
+    }
+    return ask(conflicts);
   }
 
  private:
-  void tell(const Bytes& spec, Document document, Document taken) {
-    ++collection_.conflict_count;
-    const auto id = document.find("_id");
-    const auto other = taken.find("_id");
-    if (!id || !other || collection_.conflicts.size() == conflicts_max) return;
-    collection_.conflicts.push_back(
-        fmt::format("{} can not be inserted: {} has its key in the unique index {}",
-                    bson::to_ext_json(*id, bson::JsonForm::relaxed),
-                    bson::to_ext_json(*other, bson::JsonForm::relaxed), oplog::index_name(spec)));
+  struct Waiting {
+    std::size_t document;
+    IndexKey key;
+  };
+
+  // In doubt, an index that the server has is the server's business.
+  bool is_in(Document document) const {
+    const Membership membership = watched_.rule.membership(document);
+    if (membership == Membership::unknown) return watched_.guard == Guard::gone;
+    return membership == Membership::in;
+  }
+
+  Result<void> ask(std::vector<KeyConflict>& conflicts) {
+    if (waiting_.empty()) return {};
+    std::vector<const IndexKey*> keys;
+    for (const auto& [bytes, waiting] : waiting_) keys.push_back(&waiting.key);
+    mongo::FindRequest request;
+    request.db = name_.db;
+    request.collection = name_.collection;
+    request.filter = watched_.rule.query(keys);
+    auto cursor = TRY(mongo::Cursor::open(connection_, request));
+    while (true) {
+      const auto found = TRY(cursor.next());
+      if (!found) break;
+      judge(Document::trusted(*found), conflicts);
+    }
+    waiting_.clear();
+    bytes_ = 0;
+    return {};
+  }
+
+  void judge(Document taken, std::vector<KeyConflict>& conflicts) {
+    for (const IndexKey& key : watched_.rule.keys_of(taken)) {
+      const auto range = waiting_.equal_range(key.bytes);
+      for (auto item = range.first; item != range.second; ++item) {
+        const auto wanted = Document::trusted(documents_[item->second.document]);
+        if (!is_same_document(wanted, taken)) tell(item->second.document, taken, conflicts);
+      }
+    }
+  }
+
+  void tell(std::size_t at, Document taken, std::vector<KeyConflict>& conflicts) {
+    const bool is_told =
+        std::any_of(conflicts.begin(), conflicts.end(), [&](const KeyConflict& conflict) {
+          return conflict.document == at && conflict.index == watched_.rule.name();
+        });
+    if (is_told) return;
+    conflicts.push_back(
+        {at, std::string(watched_.rule.name()),
+         fmt::format("{} can not be inserted: {} has its key in the unique index {}{}",
+                     id_text(Document::trusted(documents_[at])), id_text(taken),
+                     watched_.rule.name(),
+                     watched_.guard == Guard::gone ? ", which was there then" : "")});
   }
 
   mongo::Connection& connection_;
   const NamespaceName& name_;
-  LostCollection& collection_;
+  const WatchedIndex& watched_;
+  const std::vector<ByteView>& documents_;
+  std::multimap<Bytes, Waiting> waiting_;  // at most looked_up_keys_max
+  std::size_t bytes_ = 0;
 };
 
+void note_gone(const WatchedIndex& watched, const std::vector<Bytes>& now,
+               LostCollection& collection) {
+  const bool has_name = std::any_of(now.begin(), now.end(), [&](const Bytes& spec) {
+    return oplog::index_name(spec) == watched.rule.name();
+  });
+  collection.notes.push_back(fmt::format(
+      "the unique index {} was there then and is {} now: what it forbids is kept to, by looking "
+      "its keys up, which may be slow",
+      watched.rule.name(), has_name ? "another one" : "missing"));
+  if (watched.rule.has_collation())
+    collection.notes.push_back(
+        fmt::format("{} compares by a collation: only keys that are equal without it are found",
+                    watched.rule.name()));
+}
+
+// Those that the server has, then those that were there and forbade something else.
+std::vector<WatchedIndex> watched_indexes(const std::vector<Bytes>& then,
+                                          const std::vector<Bytes>& now,
+                                          LostCollection& collection) {
+  std::vector<WatchedIndex> watched;
+  for (const Bytes& spec : now) {
+    if (auto rule = UniqueIndex::of(spec)) watched.push_back({Guard::by_server, std::move(*rule)});
+  }
+  for (const Bytes& spec : then) {
+    auto rule = UniqueIndex::of(spec);
+    const bool is_guarded =
+        !rule || std::any_of(watched.begin(), watched.end(),
+                             [&](const WatchedIndex& each) { return each.rule.is_like(*rule); });
+    if (is_guarded) continue;
+    watched.push_back({Guard::gone, std::move(*rule)});
+    note_gone(watched.back(), now, collection);
+  }
+  return watched;
+}
+
 }  // namespace
+
+Result<std::vector<KeyConflict>> find_key_conflicts(mongo::Connection& connection,
+                                                    const NamespaceName& name,
+                                                    const std::vector<WatchedIndex>& indexes,
+                                                    const std::vector<ByteView>& documents) {
+  std::vector<KeyConflict> conflicts;
+  for (const WatchedIndex& index : indexes) {
+    KeyLookup lookup(connection, name, index, documents);
+    TRY(lookup.run(conflicts));
+  }
+  return conflicts;
+}
 
 Result<void> find_conflicts(mongo::Connection& connection, LostDocuments::Impl::Found& found,
                             LostCollection& collection) {
   if (found.is_absent_now) return {};
-  std::vector<Bytes> unique;
-  auto specs = TRY(list_indexes(connection, found.target.db, found.target.collection));
-  for (Bytes& spec : specs) {
-    if (is_asked_about(spec)) unique.push_back(std::move(spec));
+  const auto now = TRY(list_indexes(connection, found.target.db, found.target.collection));
+  const auto watched = watched_indexes(found.then.facts.indexes, now, collection);
+  for (const WatchedIndex& each : watched) {
+    if (each.guard == Guard::gone) found.unguarded.push_back(each);
   }
-  if (unique.empty()) return {};
-  std::size_t asked = 0;
-  ConflictSearch search(connection, found.target, collection);
-  const auto probe = [&](const SpooledDifference& each) -> Result<void> {
-    if (asked++ >= probed_documents_max) return {};
-    for (const Bytes& spec : unique) TRY(search.ask(spec, Document::trusted(each.then)));
+  if (watched.empty()) return {};
+  std::vector<Bytes> documents;
+  std::size_t bytes = 0;
+  const auto collect = [&](const SpooledDifference& each) -> Result<void> {
+    bytes += each.then.size();
+    const bool has_room = documents.size() < probed_documents_max && bytes <= probed_bytes_max;
+    if (has_room || documents.empty()) documents.push_back(to_bytes(each.then));
     return {};
   };
-  TRY(found.documents.replay(probe));
-  if (asked > probed_documents_max)
+  TRY(found.documents.replay(collect));
+  const std::vector<ByteView> views(documents.begin(), documents.end());
+  auto conflicts = TRY(find_key_conflicts(connection, found.target, watched, views));
+  collection.conflict_count = conflicts.size();
+  for (KeyConflict& conflict : conflicts) {
+    if (collection.conflicts.size() == conflicts_max) break;
+    collection.conflicts.push_back(std::move(conflict.sentence));
+  }
+  if (collection.count > documents.size())
     collection.notes.push_back(
-        fmt::format("conflicts were looked for in the first {} documents", probed_documents_max));
+        fmt::format("conflicts were looked for in the first {} documents", documents.size()));
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "bson/ext_json.hpp"
 #include "recover/guarded_writes.hpp"
@@ -21,32 +22,56 @@ void keep_refusal(PutBackCollection& result, std::string sentence) {
   if (result.refusals.size() < conflicts_max) result.refusals.push_back(std::move(sentence));
 }
 
-// Inserts the missing documents of one collection. Nothing that is there is touched.
+// Inserts the missing documents of one collection. Nothing that is there is touched, and what a
+// unique index forbade that is gone now is not written either.
 class MissingInsert {
  public:
-  MissingInsert(PrimaryLink& link, const NamespaceName& name, PutBackCollection& result)
-      : link_(link), name_(name), result_(result) {}
+  MissingInsert(PrimaryLink& link, const Found& found, PutBackCollection& result)
+      : link_(link), name_(found.target), unguarded_(found.unguarded), result_(result) {}
 
   Result<void> add(ByteView document) {
-    if (batch_ && !batch_->has_room_for(document.size())) TRY(flush());
-    if (!batch_) batch_.emplace(name_.db, name_.collection, TakenIds::refuse, BatchOrder::any);
-    batch_->add(document);
+    const bool is_full = documents_.size() == batch_documents_max ||
+                         (!documents_.empty() && bytes_ + document.size() > batch_bytes_max);
+    if (is_full) TRY(flush());
     documents_.push_back(to_bytes(document));
+    bytes_ += document.size();
     return {};
   }
 
   Result<void> flush() {
-    if (!batch_) return {};
-    const auto outcome =
-        TRY(link_.write(name_.db, batch_->command(), "inserting into " + name_.ns()));
-    result_.written += documents_.size() - outcome.failures.size();
-    for (const WriteFailure& failure : outcome.failures) TRY(judge(failure, outcome));
-    batch_.reset();
+    if (!unguarded_.empty() && !documents_.empty()) TRY(leave_out_conflicts());
+    if (!documents_.empty()) TRY(insert());
     documents_.clear();
+    bytes_ = 0;
     return {};
   }
 
  private:
+  Result<void> leave_out_conflicts() {
+    auto* connection = TRY(link_.connection());
+    const std::vector<ByteView> views(documents_.begin(), documents_.end());
+    auto conflicts = TRY(find_key_conflicts(*connection, name_, unguarded_, views));
+    std::set<std::size_t> left_out;
+    for (KeyConflict& conflict : conflicts) {
+      if (!left_out.insert(conflict.document).second) continue;
+      ++result_.not_written;
+      keep_refusal(result_, std::move(conflict.sentence));
+    }
+    std::size_t number = 0;
+    std::erase_if(documents_, [&](const Bytes&) { return left_out.contains(number++); });
+    return {};
+  }
+
+  Result<void> insert() {
+    InsertBatch batch(name_.db, name_.collection, TakenIds::refuse, BatchOrder::any);
+    for (const Bytes& document : documents_) batch.add(document);
+    const auto outcome =
+        TRY(link_.write(name_.db, batch.command(), "inserting into " + name_.ns()));
+    result_.written += documents_.size() - outcome.failures.size();
+    for (const WriteFailure& failure : outcome.failures) TRY(judge(failure, outcome));
+    return {};
+  }
+
   // After a repeated command an `_id` may be taken by our own document.
   Result<void> judge(const WriteFailure& failure, const WriteOutcome& outcome) {
     const bool may_be_ours =
@@ -74,9 +99,10 @@ class MissingInsert {
 
   PrimaryLink& link_;
   const NamespaceName& name_;
+  const std::vector<WatchedIndex>& unguarded_;
   PutBackCollection& result_;
-  std::optional<InsertBatch> batch_;
-  std::vector<Bytes> documents_;
+  std::vector<Bytes> documents_;  // of one batch
+  std::size_t bytes_ = 0;
 };
 
 class PutBack {
@@ -102,7 +128,7 @@ class PutBack {
  private:
   Result<void> insert(Found& found, PutBackCollection& collection) {
     if (found.is_absent_now) TRY(catalog_.create(found.target, found.then.facts));
-    MissingInsert missing(link_, found.target, collection);
+    MissingInsert missing(link_, found, collection);
     TRY(found.documents.replay(
         [&](const SpooledDifference& each) { return missing.add(each.then); }));
     TRY(missing.flush());

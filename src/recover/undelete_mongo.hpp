@@ -34,9 +34,10 @@ struct LostCollection {
   std::string ns;
   std::string target_ns;
   std::uint64_t count = 0;
-  std::uint64_t bytes = 0;             // of the documents as they were
-  std::vector<LostSample> samples;     // the first ones
-  std::vector<std::string> conflicts;  // sentences: a unique index has the key for another document
+  std::uint64_t bytes = 0;          // of the documents as they were
+  std::vector<LostSample> samples;  // the first ones
+  // Sentences: another document has the key in a unique index, of the server now or of the moment.
+  std::vector<std::string> conflicts;
   std::uint64_t conflict_count = 0;
   std::vector<std::string> notes;
 };

@@ -46,8 +46,11 @@ class LostTaker final : public ComparisonTaker {
       if (collection.samples.size() < samples_max) collection.samples.push_back(sample_of(each));
       return {};
     }));
-    lost_.found.push_back({then, split_namespace(compared.target_ns), compared.is_absent_now,
-                           std::move(differences)});
+    lost_.found.push_back({then,
+                           split_namespace(compared.target_ns),
+                           compared.is_absent_now,
+                           std::move(differences),
+                           {}});
     lost_.collections.push_back(std::move(collection));
     return {};
   }

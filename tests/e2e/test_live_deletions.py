@@ -108,6 +108,36 @@ def test_what_a_unique_key_forbids_is_named_and_not_inserted(lost, repository):
     assert orders.find_one({"_id": "other"}) is not None
 
 
+def test_a_unique_index_that_is_gone_still_forbids(repository, start_server):
+    """The collection was dropped, and made again by the application without its indexes."""
+    server = start_server("scripted")
+    mails = server.client().u.mail
+    mails.create_index("mail", unique=True, name="mail_once")
+    mails.create_index("card", unique=True, name="card_once",
+                       partialFilterExpression={"card": {"$exists": True}})
+    mails.insert_many([{"_id": number, "mail": str(number)} for number in range(2500)])
+    mails.insert_many([{"_id": "p", "mail": "p", "card": 1}, {"_id": "q", "mail": "q", "card": 2}])
+    repository.run("backup", "--dataset", "u", server.uri)
+    mails.drop()
+    mails.insert_many([{"_id": "new", "mail": "5"}, {"_id": "newer", "mail": "2400"},
+                       {"_id": "newest", "mail": "x", "card": 2}])
+    command = ["restore", "--dataset", "u", "--at", "last", "--to", server.uri, "--only", "u.mail",
+               "--missing-only", "--json"]
+    shown = repository.run(*command, "--preview").json()["collections"][0]
+    assert any('5 can not be inserted: "new" has its key in the unique index mail_once, '
+               "which was there then" in one for one in shown["conflicts"])
+    assert any("mail_once was there then and is missing now" in one for one in shown["notes"])
+    assert mails.count_documents({}) == 3
+    put_back = repository.run(*command, status=3).json()["put_back"]
+    assert (put_back["written"], put_back["not_written"]) == (2499, 3)
+    refusals = put_back["collections"][0]["refusals"]
+    assert sorted(one.split(" can not ")[0] for one in refusals) == ['"q"', "2400", "5"]
+    assert [one["_id"] for one in mails.find({"mail": {"$in": ["5", "2400"]}})] == [
+        "new", "newer"]
+    assert [one["_id"] for one in mails.find({"card": {"$exists": True}}).sort("card", 1)] == [
+        "p", "newest"]
+
+
 def test_changed_documents_come_back_and_the_undo_can_be_undone(lost, repository):
     server, orders, _ = lost
     before = live.newest(server.client())
