@@ -114,6 +114,7 @@ nlohmann::ordered_json as_json(const recover::RestoreMongoResult& result) {
           {"roles", as_json(result.auth.roles)},
           {"problems", result.problems},
           {"notes", result.notes},
+          {"documents", result.read_back_count()},
           {"documents_written", result.document_count},
           {"write_seconds", std::chrono::duration<double>(result.write_time).count()},
           {"index_seconds", std::chrono::duration<double>(result.index_time).count()},
@@ -132,9 +133,7 @@ void print_result(const recover::RestoreMongoResult& result) {
                     format_time_taken(result.write_time), format_time_taken(result.index_time),
                     format_time_taken(result.compare_time)));
   for (const auto& problem : result.problems) print(fmt::format("differs: {}\n", problem));
-  print(fmt::format("{}: {} documents of {} are on the server\n",
-                    result.is_equal() ? "PASS" : "FAIL", result.plan.document_count(),
-                    result.plan.moment));
+  print(recover::describe_verdict(result) + "\n");
 }
 
 Result<int> preview(Session& session, repo::Repository& repository, mongo::Deployment& target,

@@ -1,7 +1,9 @@
 #include "recover/restore_mongo.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
 
 #include "recover/restore_parts.hpp"
@@ -166,6 +168,29 @@ class MongoRestore {
 };
 
 }  // namespace
+
+std::uint64_t RestoreMongoResult::read_back_count() const {
+  std::uint64_t count = 0;
+  for (const RestoredCollection& each : collections) count += each.target_count;
+  return count;
+}
+
+std::string describe_verdict(const RestoreMongoResult& result) {
+  if (result.is_equal())
+    return fmt::format("PASS: {} documents of {} are on the server", result.read_back_count(),
+                       result.plan.moment);
+  constexpr std::size_t names_told_max = 5;
+  std::vector<std::string> differing;
+  for (const RestoredCollection& each : result.collections)
+    if (!each.is_equal()) differing.push_back(each.target_ns);
+  if (differing.empty())
+    return fmt::format("FAIL: the documents of all {} collections are equal, but {}",
+                       result.collections.size(), result.problems.front());
+  const std::size_t count = differing.size();
+  differing.resize(std::min(count, names_told_max));
+  return fmt::format("FAIL: {} of {} collections differ: {}{}", count, result.collections.size(),
+                     fmt::join(differing, ", "), count > names_told_max ? ", …" : "");
+}
 
 Result<RestoreMongoResult> restore_mongo(repo::Repository& repository, mongo::Deployment& target,
                                          const RestoreMongoOptions& options) {

@@ -102,7 +102,10 @@ struct RestoreMongoResult {
   std::chrono::milliseconds compare_time{0};
   // PASS; else the caller ends with verification_failed.
   bool is_equal() const { return problems.empty(); }
+  std::uint64_t read_back_count() const;  // documents that the target has of it
 };
+// One sentence for a person, beginning with PASS or FAIL; of what was read back, not of the plan.
+std::string describe_verdict(const RestoreMongoResult& result);
 
 // Writes nothing. The caller holds a shared lock. Loads the index. Errors: those of
 // MomentStream::open, server_unreachable, denied, refused (another restore is unfinished on the

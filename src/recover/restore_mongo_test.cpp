@@ -25,6 +25,13 @@ RestoreMongoPlan occupied_plan() {
   return plan;
 }
 
+RestoredCollection read_back(std::string target_ns, std::uint64_t count) {
+  RestoredCollection collection;
+  collection.target_ns = std::move(target_ns);
+  collection.count = collection.target_count = count;
+  return collection;
+}
+
 }  // namespace
 
 TEST_CASE("An empty target needs no permission") {
@@ -71,4 +78,19 @@ TEST_CASE("A user that the target has is replaced only in place") {
   CHECK(in_place.written == Names{"shop.clerk"});
   CHECK(in_place.replaced == Names{"admin.appu"});
   CHECK(in_place.left.empty());
+}
+
+TEST_CASE("The verdict counts what was read back, and a FAIL names what differs") {
+  RestoreMongoResult result;
+  result.plan.moment = "noon";
+  result.plan.collections.resize(1);
+  result.plan.collections[0].count = 8555;
+  result.collections = {read_back("a.x", 8443), read_back("b.y", 1)};
+  CHECK(describe_verdict(result) == "PASS: 8444 documents of noon are on the server");
+  result.problems = {"the index i of a.x was not built: the server says no"};
+  CHECK(describe_verdict(result) ==
+        "FAIL: the documents of all 2 collections are equal, but the index i of a.x was not "
+        "built: the server says no");
+  result.collections[1].target_count = 0;
+  CHECK(describe_verdict(result) == "FAIL: 1 of 2 collections differ: b.y");
 }

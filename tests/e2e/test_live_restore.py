@@ -417,6 +417,10 @@ def test_a_difference_on_the_target_is_found(large, repository, start_server):
     told = bring_back(repository, target, status=20).json()
     assert not told["equal"]
     assert "shop.goods differs" in told["problems"][0]
+    failed = repository.run("restore", "--dataset", "shop", "--at", "last", "--to", target.uri,
+                            status=20).stdout
+    assert "FAIL: 1 of 1 collections differ: shop.goods\n" in failed
+    assert "are on the server" not in failed
     # Once it is as it was, the same command ends well.
     goods.delete_one({"_id": 3})
     assert bring_back(repository, target).json()["equal"]
@@ -443,6 +447,7 @@ def test_recorded_moments_come_back_byte_for_byte(name, kind, corpus, repository
         told = repository.run("restore", "--dataset", "shop", "--to", target.uri, "--json", "--at",
                               f"{moment['ts']['t']},{moment['ts']['i']}").json()
         assert told["equal"], told["problems"]
+        assert told["documents"] == sum(row["target_count"] for row in told["collections"])
         found = {ns: one for ns, one in judge.judge_server(client).items()
                  if ".system." not in ns}
         assert judge.differences(found, expected) == []
