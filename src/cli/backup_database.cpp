@@ -10,10 +10,14 @@
 #include "cli/base_json.hpp"
 #include "cli/environment.hpp"
 #include "cli/moment.hpp"
+#include "cli/option_range.hpp"
 #include "cli/output.hpp"
 
 namespace holdfast::cli {
 namespace {
+
+constexpr unsigned queue_max = 1'000'000;
+constexpr unsigned full_every_days_max = 3650;
 
 nlohmann::ordered_json row_of(const backup::SyntheticCollection& collection) {
   return {{"ns", collection.ns},
@@ -121,6 +125,14 @@ void tell_notes(Log& log, const backup::NextBaseResult& result) {
     for (const auto& note : result.synthetic->notes) log.note(note);
 }
 
+// A tag that stands nowhere must not be looked for later.
+void warn_of_tags(Log& log, const std::vector<std::string>& tags,
+                  const backup::NextBaseResult& result) {
+  if (tags.empty() || result.full || result.synthetic->snapshot) return;
+  log.warn(fmt::format("--tag was not applied to a base: this run made none ({} makes one)",
+                       result.synthetic->deferred ? "--new-base" : "--full"));
+}
+
 // The server, with the grants that a backup needs.
 Result<std::unique_ptr<mongo::Deployment>> reach(Session& session, const BackupDatabaseLine& line) {
   if (line.dataset.empty())
@@ -169,9 +181,12 @@ void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line) {
   verb->add_option("--max-rate", line.max_rate, "bytes read a second, like 20M")
       ->group(database_group);
   verb->add_option("--max-load", line.max_load,
-                   "pause while more operations wait in the server's queues")
+                   "pause while more operations wait in the server's queues, at most a minute at a "
+                   "time: then it warns and goes on")
+      ->check(CLI::Range(1U, queue_max))
       ->group(database_group);
-  verb->add_option("--max-lag", line.lag_max, "pause while a secondary lags more, like 10s")
+  verb->add_option("--max-lag", line.lag_max,
+                   "pause while a secondary lags more, like 10s; at most a minute at a time")
       ->group(database_group);
   verb->add_flag("--change-streams", line.change_streams,
                  "read history from change streams, where nobody may read the oplog")
@@ -179,6 +194,7 @@ void add_backup_database_options(CLI::App* verb, BackupDatabaseLine& line) {
   verb->add_option("--full-every", line.full_every_days,
                    "days after which everything is read from the server again")
       ->capture_default_str()
+      ->check(CLI::Range(1U, full_every_days_max))
       ->group(database_group);
   verb->add_flag("--other-server", line.is_other_server_accepted,
                  "go on although the dataset records another replica set: what contradicts it is "
@@ -199,11 +215,12 @@ Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line
   options.full.temp_directory = temp_directory();
   options.full.threads = line.connections;
   options.full.writer = common.writer;
-  if (!line.max_rate.empty()) options.full.max_rate = TRY(parse_size(line.max_rate));
+  if (!line.max_rate.empty())
+    options.full.max_rate = TRY(size_within("--max-rate", line.max_rate, {"1K", "1T"}));
   options.full.max_load = line.max_load;
   if (line.change_streams) options.full.history = dataset::HistoryFrom::change_stream;
   if (!line.lag_max.empty()) {
-    const auto lag = TRY(parse_span(line.lag_max));
+    const auto lag = TRY(span_within("--max-lag", line.lag_max, {"1s", "1d"}));
     options.full.lag_max = std::chrono::duration_cast<std::chrono::seconds>(lag);
   }
   options.policy.is_forced = common.is_full || line.is_other_server_accepted;
@@ -222,6 +239,7 @@ Result<int> backup_database(Session& session, const BackupDatabaseLine& line,
   const auto result = TRY(backup::next_base(*repository, *deployment, options));
   const auto spent = session.context().clock.monotonic() - started;
   tell_notes(session.context().log, result);
+  warn_of_tags(session.context().log, common.tags, result);
   if (session.format() == OutputFormat::json)
     print_json("backup", as_json(line.dataset, result, spent));
   else

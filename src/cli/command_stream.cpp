@@ -9,10 +9,13 @@
 #include "cli/backup_database.hpp"
 #include "cli/command.hpp"
 #include "cli/moment.hpp"
+#include "cli/option_range.hpp"
 #include "cli/output.hpp"
 
 namespace holdfast::cli {
 namespace {
+
+constexpr unsigned for_seconds_max = 10 * 366 * 86400;
 
 struct StreamLine {
   BackupDatabaseLine database;
@@ -36,9 +39,9 @@ Result<backup::StreamOptions> options_of(const StreamLine& line) {
   options.dataset = line.database.dataset;
   options.author = snapshot_author();
   options.tags = line.tags;
-  const auto age = TRY(parse_span(line.segment_age));
+  const auto age = TRY(span_within("--segment-age", line.segment_age, {"100ms", "1h"}));
   options.segment_age_max = std::chrono::duration_cast<std::chrono::milliseconds>(age);
-  options.segment_bytes_max = TRY(parse_size(line.segment_size));
+  options.segment_bytes_max = TRY(size_within("--segment-size", line.segment_size, {"1K", "8M"}));
   const auto headroom = TRY(parse_span(line.headroom));
   options.headroom_min = std::chrono::duration_cast<std::chrono::seconds>(headroom);
   if (line.for_seconds) options.for_seconds = std::chrono::seconds(*line.for_seconds);
@@ -125,10 +128,11 @@ void add_stream(CommandLine& line) {
   verb->add_option("--dataset", given->database.dataset, "name of the database in this repository")
       ->required();
   add_uri_options(verb, given->database.uri);
-  verb->add_option("--for", given->for_seconds, "stop after so many seconds");
-  verb->add_option("--segment-age", given->segment_age, "publish at least so often")
+  verb->add_option("--for", given->for_seconds, "stop after so many seconds")
+      ->check(CLI::Range(1U, for_seconds_max));
+  verb->add_option("--segment-age", given->segment_age, "publish at least so often, 100ms to 1h")
       ->capture_default_str();
-  verb->add_option("--segment-size", given->segment_size, "publish at this size, at most 8M")
+  verb->add_option("--segment-size", given->segment_size, "publish at this size, 1K to 8M")
       ->capture_default_str();
   verb->add_option("--headroom", given->headroom,
                    "warn when the server's oplog would last for less than this")

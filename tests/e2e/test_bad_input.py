@@ -96,6 +96,18 @@ def test_an_option_for_a_database_is_refused_for_files(repository, tmp_path, opt
     assert repository.run("points", "--json").json()["points"] == []
 
 
+@pytest.mark.parametrize("verb,option,allowed", [
+    ("stream", ["--segment-size", "16M"], "8M"), ("stream", ["--segment-size", "0"], "8M"),
+    ("stream", ["--segment-age", "0s"], "1h"), ("stream", ["--for", "0"], "1"),
+    ("stream", ["--max-rate", "0"], "1K"), ("backup", ["--full-every", "0"], "3650"),
+    ("backup", ["--max-lag", "0s"], "1s"), ("backup", ["--max-load", "0"], "1000000"),
+    ("backup", ["--max-rate", "0"], "1K"), ("backup", ["--connections", "0"], "16")])
+def test_a_value_that_makes_no_sense_is_refused_with_what_is_allowed(repository, verb, option,
+                                                                     allowed):
+    one_error(repository.run(verb, "--dataset", "shop", *option, NOBODY, status=2), option[0],
+              allowed)
+
+
 def test_an_empty_or_missing_password_file_is_named(repository, tmp_path):
     empty = tmp_path / "empty-password"
     empty.write_text("\n")

@@ -165,6 +165,18 @@ def test_the_role_of_the_guide_is_just_enough_for_a_backup_and_a_stream(filled, 
     assert "find on any database" in finished.stderr and "grantRolesToUser" in finished.stderr
 
 
+def test_a_tag_that_no_base_gets_is_told(filled, repository):
+    arguments = ["backup", "--dataset", "shop", "--tag", "before-migration", filled.uri]
+    assert "--tag" not in repository.run(*arguments).stderr
+    finished = repository.run(*arguments)
+    assert "nothing is new" in finished.stdout and "--tag was not applied" in finished.stderr
+    filled.client().shop.orders.insert_one({"_id": "new"})
+    assert "--tag" not in repository.run(*arguments, "--new-base").stderr
+    tagged = [point for point in repository.run("points", "--json").json()["points"]
+              if "before-migration" in point["tags"]]
+    assert len(tagged) >= 2
+
+
 def test_plan_check_says_that_a_lone_server_has_no_stream(start_server, filled, repository):
     _, uri = lone_server(start_server)
     lines = repository.run("plan", "check", uri).stdout.splitlines()
