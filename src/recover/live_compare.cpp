@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "bson/compare.hpp"
+#include "recover/renamed_view.hpp"
 #include "recover/restorable.hpp"
 
 namespace holdfast::recover {
@@ -97,7 +98,10 @@ Result<void> LiveComparison::compare_view(const MomentCollection& view) {
   else if (result_.is_absent_now)
     result_.catalog.emplace_back("is a collection there, not a view");
   else
-    tell_options(result_.catalog, view.facts.options, live->options);
+    tell_options(
+        result_.catalog,
+        rename_view({view.facts.db, view.facts.name}, view.facts.options, moment_.choice()).options,
+        live->options);
   return taker_.take_view(std::move(result_));
 }
 

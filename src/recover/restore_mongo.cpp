@@ -91,8 +91,10 @@ class MongoRestore {
     // What differs stays beside the old collection, and can be looked at.
     if (options_.in_place == InPlace::yes && !notes_.problems.empty()) return {};
     for (WrittenCollection& each : collections) TRY(place(each));
-    for (const WrittenView& view : writer.views())
-      TRY(catalog_.create_view(view.target, view.options));
+    for (const WrittenView& view : writer.views()) {
+      TRY(catalog_.create_view(view.target, view.definition.options));
+      for (const std::string& sentence : view.definition.notes) notes_.note(sentence);
+    }
     for (WrittenCollection& each : collections) TRY(let_expire(each));
     result_.auth = TRY(merge_auth({writer.users(), writer.roles()}, link_, options_, notes_));
     return note_options(collections, link_, notes_);

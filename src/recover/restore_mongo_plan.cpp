@@ -70,6 +70,7 @@ class Planning {
     TRY(check_in_place(collection, what));
     const NamespaceName target = moment_.choice().name_of(ns);
     TRY(check_length(ns, target));
+    if (what == Restorable::view) rename(expected.collection.facts);
     PlannedCollection planned{.ns = ns,
                               .target_ns = target.ns(),
                               .type = std::string(describe(what)),
@@ -84,6 +85,12 @@ class Planning {
     databases_.insert(target.db);
     plan_.collections.push_back(std::move(planned));
     return {};
+  }
+
+  void rename(dataset::MongoCollection& view) {
+    RenamedView renamed = rename_view({view.db, view.name}, view.options, moment_.choice());
+    view.options = std::move(renamed.options);
+    for (std::string& sentence : renamed.notes) plan_.notes.push_back(std::move(sentence));
   }
 
   // In place, it has a longer name until it is compared.

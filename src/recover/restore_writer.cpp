@@ -31,7 +31,7 @@ Result<void> RestoreWriter::begin(const MomentCollection& collection) {
     case Restorable::documents:
       return begin_documents(collection);
     case Restorable::view:
-      add_view(target, collection.facts.options);
+      add_view({db_, collection.facts.name}, collection.facts.options);
       return {};
     case Restorable::time_series:
       return setup_.catalog.create_time_series(target, collection.facts.options);
@@ -122,16 +122,16 @@ Result<void> RestoreWriter::take_view_definition(ByteView document) {
   view.facts.type = "view";
   view.facts.options = options.take();
   if (what_of(view) != Restorable::view || !setup_.choice.takes(view.facts.ns())) return {};
-  const NamespaceName target = setup_.choice.name_of(view.facts.ns());
-  add_view(target, view.facts.options);
+  add_view({db_, view.facts.name}, view.facts.options);
   return {};
 }
 
 // The list of views tells of one, and so may a base that has the list and its metadata.
-void RestoreWriter::add_view(const NamespaceName& target, const Bytes& options) {
+void RestoreWriter::add_view(const NamespaceName& view, const Bytes& options) {
+  const NamespaceName target = setup_.choice.name_of(view.ns());
   const bool is_known = std::any_of(views_.begin(), views_.end(),
                                     [&](const WrittenView& each) { return each.target == target; });
-  if (!is_known) views_.push_back({target, options});
+  if (!is_known) views_.push_back({target, rename_view(view, options, setup_.choice)});
 }
 
 Result<void> RestoreWriter::write(ByteView document) {

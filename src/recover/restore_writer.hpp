@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "recover/insert_pool.hpp"
+#include "recover/renamed_view.hpp"
 #include "recover/restorable.hpp"
 #include "recover/restore_marker.hpp"
 #include "recover/target_catalog.hpp"
@@ -28,7 +29,7 @@ struct WrittenCollection {
 
 struct WrittenView {
   NamespaceName target;
-  Bytes options;
+  RenamedView definition;
 };
 
 struct WriterSetup {
@@ -72,7 +73,7 @@ class RestoreWriter final : public MomentSink {
   Result<void> write(ByteView document);
   Result<void> flush();
   Result<void> note_confirmed();
-  void add_view(const NamespaceName& target, const Bytes& options);
+  void add_view(const NamespaceName& view, const Bytes& options);
   Result<void> take_view_definition(ByteView document);
   WrittenCollection& current() { return collections_.back(); }
 

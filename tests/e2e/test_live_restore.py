@@ -275,6 +275,27 @@ def test_a_server_that_takes_no_users_is_told_of(kind, users, repository, start_
     assert "2 users and 0 roles are not restored: " in finished.stderr
 
 
+@pytest.mark.parametrize("kind", ["scripted", "mongod"])
+def test_a_view_follows_its_renamed_collection(kind, repository, start_server):
+    source, target = start_server(kind), start_server(kind)
+    shop = source.client().shop
+    shop.orders.insert_many([{"_id": number} for number in range(3)])
+    shop.users.insert_one({"_id": 1})
+    shop.create_collection("seen", viewOn="orders", pipeline=[
+        {"$lookup": {"from": "users", "localField": "_id", "foreignField": "_id", "as": "who"}}])
+    repository.run("backup", "--dataset", "shop", source.uri)
+    renames = ["--rename", "shop.orders=shop.o2", "--rename", "shop.users=shop.people"]
+    finished = bring_back(repository, target, *renames)
+    assert finished.json()["equal"]
+    view = next(one for one in target.client().shop.list_collections() if one["name"] == "seen")
+    assert view["options"]["viewOn"] == "o2"
+    assert "still reads users, which is called shop.people now" in finished.stderr
+    repository.run("compare", "--dataset", "shop", "--at", "last", "--with", target.uri, *renames)
+
+    finished = bring_back(repository, target, "--only", "shop.seen", "--rename", "shop.seen=b.seen")
+    assert "the view b.seen is on shop.orders, which is not restored" in finished.stderr
+
+
 class Restore:
     """`holdfast restore` as a process of its own."""
 
