@@ -27,6 +27,18 @@ Result<std::chrono::seconds> seconds_of(const std::string& text) {
   return std::chrono::duration_cast<std::chrono::seconds>(span);
 }
 
+// What this line says of the repository; what the environment says holds for the next line too.
+std::vector<std::string> repository_words(const GlobalOptions& given) {
+  std::vector<std::string> words;
+  const auto repeat = [&words](const char* option, const std::optional<std::string>& value) {
+    if (value) words.insert(words.end(), {option, *value});
+  };
+  repeat("-r", given.repository);
+  repeat("--password-file", given.password.file);
+  repeat("--password-command", given.password.command);
+  return words;
+}
+
 // An `_id` from {"": _id}; null for commands.
 nlohmann::ordered_json id_as_json(const Bytes& id) {
   if (id.empty()) return nullptr;
@@ -74,7 +86,7 @@ std::string what_happened(const recover::FoundChange& found) {
   const auto kind = oplog::name_of(found.change.kind);
   if (found.change.count > 0) return fmt::format("{} {}", found.change.count, kind);
   if (!found.collection_count) return std::string(kind);
-  return fmt::format("{} of about {} documents", kind, *found.collection_count);
+  return fmt::format("{} of about {}", kind, counted(*found.collection_count, "document"));
 }
 
 void print_found(const recover::FoundChange& found) {
@@ -103,7 +115,7 @@ Result<int> run_scan(Session& session, const ScanLine& line) {
   options.span = TRY(seconds_of(line.within).while_doing("reading --within"));
   if (line.no_expiry) options.expiry = recover::Expiry::leave_out;
   options.temp_directory = temp_directory();
-  options.repository_name = TRY(session.repository_place());
+  options.repository_words = repository_words(session.options());
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "scan"));
   const auto result = TRY(recover::scan_deletions(*repository, options));
   for (const auto& note : result.notes) session.context().log.note(note);
@@ -120,7 +132,8 @@ Result<int> run_scan(Session& session, const ScanLine& line) {
     return 0;
   }
   for (const auto& found : result.found) print_found(found);
-  print(fmt::format("{} found in {} entries since {}\n", result.found.size(), result.entry_count,
+  print(fmt::format("{} found in {} since {}\n", result.found.size(),
+                    counted(result.entry_count, "entry", "entries"),
                     catalog::describe(result.since)));
   return 0;
 }

@@ -19,6 +19,9 @@ class Table {
 };
 
 void print(std::string_view text);
+
+// "1 document", "2 documents"; `many` where the plural takes more than an s.
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many = {});
 // Adds "v" and "type" in front, as every JSON document of ours has them. Bytes that are not UTF-8
 // are replaced.
 void print_json(std::string_view type, const nlohmann::ordered_json& document);

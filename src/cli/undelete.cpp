@@ -64,10 +64,10 @@ std::string_view word_for(recover::Lost what) {
 }
 
 void print_preview(const recover::LostDocuments& lost) {
-  print(fmt::format("{} since {}: {} documents\n", word_for(lost.what()), lost.moment(),
-                    lost.count()));
+  print(fmt::format("{} since {}: {}\n", word_for(lost.what()), lost.moment(),
+                    counted(lost.count(), "document")));
   for (const auto& each : lost.collections()) {
-    print(fmt::format("  {}: {} documents, {}\n", each.target_ns, each.count,
+    print(fmt::format("  {}: {}, {}\n", each.target_ns, counted(each.count, "document"),
                       format_bytes(each.bytes)));
     for (const auto& sample : each.samples) {
       print(fmt::format("    {} {}\n", sample.now.empty() ? "+" : "-> then",
@@ -87,8 +87,8 @@ void print_put_back(const recover::PutBackResult& result) {
     for (const auto& refusal : each.refusals) print(fmt::format("    not: {}\n", refusal));
   }
   if (result.undo_point)
-    print(fmt::format("{} documents put back; `holdfast restore --undo {} --to …` takes it back\n",
-                      result.written(), result.undo_point->short_hex()));
+    print(fmt::format("{} put back; `holdfast restore --undo {} --to …` takes it back\n",
+                      counted(result.written(), "document"), result.undo_point->short_hex()));
   else
     print("nothing to put back\n");
 }

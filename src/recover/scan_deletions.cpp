@@ -22,7 +22,7 @@ using oplog::Timestamp;
 // For a shell: names of collections may hold anything.
 std::string for_shell(std::string_view word) {
   constexpr std::string_view plain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,…";
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,";
   if (!word.empty() && word.find_first_not_of(plain) == std::string_view::npos)
     return std::string(word);
   std::string text = "'";
@@ -186,10 +186,13 @@ class DeletionScan {
   }
 
   std::string command_for(const MassChange& change) const {
-    return fmt::format(
-        "holdfast restore -r {} --dataset {} --at {} --to <mongodb uri> --only {} {}",
-        for_shell(options_.repository_name), options_.dataset, oplog::to_text(change.before),
-        for_shell(change.ns), is_rewrite(change.kind) ? "--changed-only" : "--missing-only");
+    std::string command = "holdfast restore";
+    for (const std::string& word : options_.repository_words) command += " " + for_shell(word);
+    // A server's URI can hold a password: the person fills it in.
+    return command + fmt::format(" --dataset {} --at {} --to 'mongodb://HOST' --only {} {}",
+                                 for_shell(options_.dataset), oplog::to_text(change.before),
+                                 for_shell(change.ns),
+                                 is_rewrite(change.kind) ? "--changed-only" : "--missing-only");
   }
 
   Result<const BaseFacts*> facts_of(std::size_t base) {

@@ -18,7 +18,9 @@ struct ScanDeletionsOptions {
   Expiry expiry = Expiry::show;
   oplog::EntryRules rules;
   std::filesystem::path temp_directory;
-  std::string repository_name = "…";  // after -r in the commands shown
+  // Words that the commands shown repeat, so that they reach the same repository: {"-r",
+  // "/backups"}.
+  std::vector<std::string> repository_words;
 };
 
 struct FoundChange {
@@ -27,8 +29,9 @@ struct FoundChange {
   std::optional<std::uint64_t> collection_count;
   std::optional<double> share;  // of these, 0 to 1
   bool has_expiry_index = false;
-  // "holdfast restore -r … --dataset shop --at 1795474008,285 --to <mongodb uri> --only shop.orders
-  // --missing-only"; empty: that moment can not be recovered, see `why_not`.
+  // For a shell: "holdfast restore -r /backups --dataset shop --at 1795474008,285 --to
+  // 'mongodb://HOST' --only shop.orders --missing-only", where only the server has to be filled in;
+  // empty: that moment can not be recovered, see `why_not`.
   std::string restore_command;
   std::string why_not;
 };

@@ -33,7 +33,7 @@ struct Scene {
     ScanDeletionsOptions options;
     options.dataset = "shop";
     options.temp_directory = scratch.path();
-    options.repository_name = "/backups/my repo";
+    options.repository_words = {"-r", "/backups/my repo", "--password-file", "it's"};
     const auto now = std::chrono::duration_cast<std::chrono::seconds>(
         world.memory.clock.now().time_since_epoch());
     options.since = now - std::chrono::seconds(210);
@@ -66,9 +66,9 @@ TEST_CASE("a mass deletion is found with its share and the command that brings i
   CHECK(found.collection_count == 200);
   CHECK(found.share == 0.5);
   CHECK(found.why_not.empty());
-  CHECK(found.restore_command == "holdfast restore -r '/backups/my repo' --dataset shop --at " +
-                                     std::to_string(before) +
-                                     ",1 --to <mongodb uri> --only shop.orders --missing-only");
+  CHECK(found.restore_command ==
+        "holdfast restore -r '/backups/my repo' --password-file 'it'\\''s' --dataset shop --at " +
+            std::to_string(before) + ",1 --to 'mongodb://HOST' --only shop.orders --missing-only");
   CHECK(result->notes.empty());
 }
 

@@ -5,7 +5,9 @@ that has nothing else to do; on one that has, a minute.
 """
 
 import os
+import pathlib
 import shlex
+import subprocess
 import time
 
 import judge
@@ -73,8 +75,9 @@ def test_a_mass_deletion_is_found_and_brought_back_by_the_command_shown(lost, re
     assert rows[0]["last_id"] == {"$numberInt": str(DELETED.stop - 1)}
 
     shown = rows[0]["restore_command"]
-    assert "<mongodb uri>" in shown  # a URI can hold a password: the person fills it in
-    command = shlex.split(shown.replace("<mongodb uri>", shlex.quote(server.uri)))
+    assert shown.startswith("holdfast restore --dataset shop")  # the repository: as it was given
+    assert "'mongodb://HOST'" in shown  # a URI can hold a password: the person fills it in
+    command = shlex.split(shown.replace("'mongodb://HOST'", shlex.quote(server.uri)))
     assert command[:2] == ["holdfast", "restore"]
     assert "--missing-only" in command
     shown = repository.run(*command[1:], "--preview", "--json").json()
@@ -94,6 +97,26 @@ def test_a_mass_deletion_is_found_and_brought_back_by_the_command_shown(lost, re
     assert orders.find_one({"_id": 7})["total"] == 7777
     again = repository.run(*command[1:], "--json").json()
     assert again["documents"] == 0
+
+
+def test_the_command_shown_works_in_a_shell_as_it_is(lost, repository, tmp_path):
+    server, orders, _ = lost
+    elsewhere = tmp_path / "it's my place"
+    elsewhere.symlink_to(repository.directory)
+    password = tmp_path / "pass word"
+    password.write_bytes(
+        pathlib.Path(repository.environment["HOLDFAST_PASSWORD_FILE"]).read_bytes())
+    shown = repository.run("scan", "deletions", "--dataset", "shop", "-r", elsewhere,
+                           "--password-file", password).stdout
+    line = next(one for one in shown.splitlines() if "--missing-only" in one)
+    command = line.split("bring back: ")[1].replace("mongodb://HOST", server.uri)
+    script = f'holdfast() {{ "{repository.binary}" "$@"; }}; {command}'
+    environment = {name: value for name, value in repository.environment.items()
+                   if not name.startswith("HOLDFAST_")}
+    told = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True,
+                          check=False)
+    assert told.returncode == 0, told
+    assert orders.count_documents({"_id": {"$in": list(DELETED)}}) == 100
 
 
 def test_what_a_unique_key_forbids_is_named_and_not_inserted(lost, repository):
