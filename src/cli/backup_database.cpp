@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.hpp"
+#include "catalog/dataset_status.hpp"
 #include "catalog/mongo_moment.hpp"
 #include "cli/author.hpp"
 #include "cli/base_json.hpp"
@@ -51,10 +52,6 @@ void add_full(nlohmann::ordered_json& document, const backup::BackupMongoResult&
   document["data_added"] = full.base.summary.data_added;
   document["data_added_packed"] = full.base.summary.data_added_packed;
   if (full.base.snapshot) document["snapshot_id"] = full.base.snapshot->hex();
-  if (full.base.recoverable_from)
-    document["recoverable_from"] = moment_as_json(*full.base.recoverable_from);
-  if (full.base.recoverable_to)
-    document["recoverable_to"] = moment_as_json(*full.base.recoverable_to);
 }
 
 void add_synthetic(nlohmann::ordered_json& document, const backup::SyntheticResult& synthetic) {
@@ -77,11 +74,36 @@ void add_synthetic(nlohmann::ordered_json& document, const backup::SyntheticResu
 
 std::string_view kind_of(const backup::NextBaseResult& result) {
   if (result.full) return "full";
-  return result.synthetic->deferred ? "deferred" : "synthetic";
+  if (result.synthetic->deferred) return "deferred";
+  return result.synthetic->snapshot ? "synthetic" : "unchanged";
+}
+
+// The moments of which the base is one.
+struct Window {
+  oplog::Timestamp from, to;
+};
+
+// Of a base that was read: its own. Else those of the chain that it continues; the work is done, so
+// what can not be read now is only left out.
+std::optional<Window> window_of(repo::Repository& repository, const std::string& dataset,
+                                const backup::NextBaseResult& result) {
+  if (result.full) {
+    const auto& base = result.full->base;
+    if (!base.recoverable_from || !base.recoverable_to) return std::nullopt;
+    return Window{*base.recoverable_from, *base.recoverable_to};
+  }
+  const auto snapshots = repository.snapshots();
+  if (!snapshots.has_value() || !repository.load_index().has_value()) return std::nullopt;
+  const auto points = catalog::MongoPoints::load(repository, *snapshots, dataset);
+  if (!points.has_value()) return std::nullopt;
+  const auto window =
+      catalog::status_of(*points, repository.context().clock.now(), std::nullopt).window;
+  if (!window) return std::nullopt;
+  return Window{window->from, window->to};
 }
 
 nlohmann::ordered_json as_json(const std::string& dataset, const backup::NextBaseResult& result,
-                               Duration spent) {
+                               const std::optional<Window>& window, Duration spent) {
   nlohmann::ordered_json document{{"dataset", dataset},
                                   {"kind", kind_of(result)},
                                   {"reason", result.decision.reason},
@@ -90,6 +112,9 @@ nlohmann::ordered_json as_json(const std::string& dataset, const backup::NextBas
                                   {"recorded_bytes", result.recorded.bytes}};
   if (result.full) add_full(document, *result.full);
   if (result.synthetic) add_synthetic(document, *result.synthetic);
+  if (!window) return document;
+  document["recoverable_from"] = moment_as_json(window->from);
+  document["recoverable_to"] = moment_as_json(window->to);
   return document;
 }
 
@@ -100,7 +125,8 @@ std::uint64_t documents_in(const Collections& collections) {
   return count;
 }
 
-void print_text(const std::string& dataset, const backup::NextBaseResult& result, Duration spent) {
+void print_text(const std::string& dataset, const backup::NextBaseResult& result,
+                const std::optional<Window>& window, Duration spent) {
   print(fmt::format("{}  {}  in {}\n", dataset, describe(result), format_time_taken(spent)));
   const auto* summary = result.full ? &result.full->base.summary : &result.synthetic->summary;
   if (!result.full)
@@ -109,10 +135,9 @@ void print_text(const std::string& dataset, const backup::NextBaseResult& result
   if (result.full || result.synthetic->snapshot)
     print(fmt::format("added   {} ({} stored)\n", format_bytes(summary->data_added),
                       format_bytes(summary->data_added_packed)));
-  if (result.full && result.full->base.recoverable_from && result.full->base.recoverable_to)
-    print(fmt::format("recoverable  every moment from {} to {}\n",
-                      catalog::describe(*result.full->base.recoverable_from),
-                      catalog::describe(*result.full->base.recoverable_to)));
+  if (window)
+    print(fmt::format("recoverable  every moment from {} to {}\n", catalog::describe(window->from),
+                      catalog::describe(window->to)));
 }
 
 void tell_notes(Log& log, const backup::NextBaseResult& result) {
@@ -238,12 +263,13 @@ Result<int> backup_database(Session& session, const BackupDatabaseLine& line,
   const auto started = session.context().clock.monotonic();
   const auto result = TRY(backup::next_base(*repository, *deployment, options));
   const auto spent = session.context().clock.monotonic() - started;
+  const auto window = window_of(*repository, line.dataset, result);
   tell_notes(session.context().log, result);
   warn_of_tags(session.context().log, common.tags, result);
   if (session.format() == OutputFormat::json)
-    print_json("backup", as_json(line.dataset, result, spent));
+    print_json("backup", as_json(line.dataset, result, window, spent));
   else
-    print_text(line.dataset, result, spent);
+    print_text(line.dataset, result, window, spent);
   return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "cli/command.hpp"
 #include "cli/output.hpp"
+#include "cli/secret_source.hpp"
 #include "cli/signals.hpp"
 
 namespace holdfast::cli {
@@ -73,18 +74,16 @@ void give_one_value_each(CLI::App& app) {
 int report(const Error& error, OutputFormat format) {
   const int status = exit_status_of(error.code);
   std::fflush(stdout);  // what was told before the error stands before it
+  const auto next = remedy_of_secret(error).value_or(std::string(remedy_of(error.code)));
   if (format == OutputFormat::json) {
-    const nlohmann::ordered_json document{{"v", 1},
-                                          {"type", "error"},
-                                          {"code", name_of(error.code)},
-                                          {"exit", status},
-                                          {"message", error.message},
-                                          {"while", error.trail},
-                                          {"next", remedy_of(error.code)}};
+    const nlohmann::ordered_json document{
+        {"v", 1},         {"type", "error"},          {"code", name_of(error.code)},
+        {"exit", status}, {"message", error.message}, {"while", error.trail},
+        {"next", next}};
     fmt::print(stderr, "{}\n",
                document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
-    fmt::print(stderr, "holdfast: {}\n  next: {}\n", describe(error), remedy_of(error.code));
+    fmt::print(stderr, "holdfast: {}\n  next: {}\n", describe(error), next);
   }
   return status;
 }

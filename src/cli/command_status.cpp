@@ -44,11 +44,15 @@ Result<ServerAnswer> ask_server(Session& session, const UriSource& uri) {
     answer.oplog = *oplog;
     return answer;
   }
-  if (oplog.error().code == ErrorCode::usage) return fail(std::move(oplog.error()));
-  if (oplog.error().code == ErrorCode::unsupported)
+  const ErrorCode code = oplog.error().code;
+  const bool is_of_server = code == ErrorCode::server_unreachable || code == ErrorCode::denied ||
+                            code == ErrorCode::server_failed;
+  if (code == ErrorCode::unsupported)
     answer.obstacle = oplog.error().message;
-  else
+  else if (is_of_server)
     answer.error = std::move(oplog.error());
+  else
+    return fail(std::move(oplog.error()));
   return answer;
 }
 

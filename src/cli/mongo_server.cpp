@@ -18,6 +18,13 @@ Result<Secret> read_text(const UriSource& source) {
   return Secret(as_bytes(*source.text));
 }
 
+// The message tells where the text came from, when it does not stand on the line.
+Result<mongo::Uri> parse_uri(const UriSource& source, const Secret& text) {
+  if (source.file) return mongo::Uri::parse(text).while_doing(taken_from_file(what));
+  if (source.command) return mongo::Uri::parse(text).while_doing(taken_from_command(what));
+  return mongo::Uri::parse(text);
+}
+
 }  // namespace
 
 void add_uri_options(CLI::App* verb, UriSource& source) {
@@ -27,7 +34,7 @@ void add_uri_options(CLI::App* verb, UriSource& source) {
 
 Result<std::unique_ptr<mongo::Deployment>> connect(Session& session, const UriSource& source) {
   const auto text = TRY(read_text(source));
-  const auto uri = TRY(mongo::Uri::parse(text));
+  const auto uri = TRY(parse_uri(source, text));
   if (source.text && uri.has_password())
     session.context().log.warn(
         "the password in the argument list can be seen by other users of this machine: use "

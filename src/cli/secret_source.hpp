@@ -13,4 +13,10 @@ namespace holdfast::cli {
 Result<Secret> secret_from_file(const std::string& path, std::string_view what);
 Result<Secret> secret_from_command(const std::string& command, std::string_view what);
 
+// What to do next after an error of these two, or of reading what they gave, if it was marked with
+// the trail below; nothing for other errors.
+std::optional<std::string> remedy_of_secret(const Error& error);
+std::string taken_from_file(std::string_view what);     // a line of an error's trail
+std::string taken_from_command(std::string_view what);  // likewise
+
 }  // namespace holdfast::cli

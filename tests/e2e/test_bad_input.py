@@ -108,6 +108,25 @@ def test_a_value_that_makes_no_sense_is_refused_with_what_is_allowed(repository,
               allowed)
 
 
+@pytest.mark.parametrize("source,word", [
+    (["--uri-file", "{0}/none"], "file"), (["--uri-file", "{0}/empty"], "file"),
+    (["--uri-file", "{0}/wrong"], "file"), (["--uri-command", "{0}/none"], "command"),
+    (["--uri-command", "false"], "command"), (["--uri-command", "true"], "command"),
+    (["--uri-command", "echo nothing"], "command")])
+def test_the_next_step_is_about_where_the_connection_string_was_to_come_from(repository, tmp_path,
+                                                                             source, word):
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "wrong").write_text("s3cr3t\n")
+    source = [part.format(tmp_path) for part in source]
+    for verb in ("backup", "stream", "status"):
+        finished = repository.run(verb, "--dataset", "shop", *source, status=None)
+        assert finished.status in (1, 2)
+        one_error(finished)
+        step = finished.stderr.splitlines()[-1]
+        assert "next:" in step and word in step and "connection string" in step
+        assert "s3cr3t" not in finished.stderr
+
+
 def test_an_empty_or_missing_password_file_is_named(repository, tmp_path):
     empty = tmp_path / "empty-password"
     empty.write_text("\n")

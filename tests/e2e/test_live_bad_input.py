@@ -165,6 +165,20 @@ def test_the_role_of_the_guide_is_just_enough_for_a_backup_and_a_stream(filled, 
     assert "find on any database" in finished.stderr and "grantRolesToUser" in finished.stderr
 
 
+def test_every_kind_of_backup_tells_what_is_recoverable(filled, repository):
+    arguments = ["backup", "--dataset", "shop", "--json", filled.uri]
+    first = repository.run(*arguments).json()
+    unchanged = repository.run(*arguments).json()
+    assert unchanged["kind"] == "unchanged" and "snapshot_id" not in unchanged
+    assert unchanged["recoverable_from"] == first["recoverable_from"]
+    filled.client().shop.orders.insert_one({"_id": "new"})
+    computed = repository.run(*arguments, "--new-base").json()
+    assert computed["kind"] == "synthetic" and computed["snapshot_id"]
+    assert computed["recoverable_from"] == first["recoverable_from"]
+    assert computed["recoverable_to"] == computed["at"]
+    assert live.stamp_of(computed["at"]) >= live.newest(filled.client())
+
+
 def test_a_tag_that_no_base_gets_is_told(filled, repository):
     arguments = ["backup", "--dataset", "shop", "--tag", "before-migration", filled.uri]
     assert "--tag" not in repository.run(*arguments).stderr
