@@ -25,8 +25,8 @@ Result<std::string> value_of(const SwitchLine& line) {
   if (given != 1)
     return fail(ErrorCode::usage, "give the new value once: --value, --uri-file or --uri-command");
   if (line.value) return *line.value;
-  const auto secret = TRY(line.uri.file ? secret_from_file(*line.uri.file, "value")
-                                        : secret_from_command(*line.uri.command, "value"));
+  const auto secret = TRY(line.uri.file ? line_from_file(*line.uri.file, "value")
+                                        : line_from_command(*line.uri.command, "value"));
   return std::string(as_text(secret.reveal()));
 }
 

@@ -13,8 +13,8 @@ Result<Secret> read_text(const UriSource& source) {
     return fail(ErrorCode::usage,
                 given == 0 ? "no server: give mongodb://…, --uri-file or --uri-command"
                            : "give the server once: mongodb://…, --uri-file or --uri-command");
-  if (source.file) return secret_from_file(*source.file, what);
-  if (source.command) return secret_from_command(*source.command, what);
+  if (source.file) return line_from_file(*source.file, what);
+  if (source.command) return line_from_command(*source.command, what);
   return Secret(as_bytes(*source.text));
 }
 

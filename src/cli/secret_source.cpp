@@ -52,6 +52,10 @@ Result<Secret> run_for_secret(const std::string& command, std::string_view what)
   return secret;
 }
 
+bool has_lines(const Secret& trimmed) {
+  return as_text(trimmed.reveal()).find_first_of("\r\n") != std::string_view::npos;
+}
+
 }  // namespace
 
 std::string taken_from_file(std::string_view what) {
@@ -83,6 +87,18 @@ std::optional<std::string> remedy_of_secret(const Error& error) {
                        what);
   }
   return std::nullopt;
+}
+
+Result<Secret> line_from_file(const std::string& path, std::string_view what) {
+  auto secret = TRY(secret_from_file(path, what));
+  if (!has_lines(secret)) return secret;
+  return fail(ErrorCode::usage, fmt::format("the {} file {} has more than one line", what, path));
+}
+
+Result<Secret> line_from_command(const std::string& command, std::string_view what) {
+  auto secret = TRY(secret_from_command(command, what));
+  if (!has_lines(secret)) return secret;
+  return fail(ErrorCode::usage, fmt::format("the {} command printed more than one line", what));
 }
 
 }  // namespace holdfast::cli

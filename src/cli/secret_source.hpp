@@ -12,6 +12,9 @@ namespace holdfast::cli {
 // "password", "connection string". Errors: usage (empty, the command failed), those of reading.
 Result<Secret> secret_from_file(const std::string& path, std::string_view what);
 Result<Secret> secret_from_command(const std::string& command, std::string_view what);
+// The same for what is one line by its nature. Error: also usage (more lines); it names the file.
+Result<Secret> line_from_file(const std::string& path, std::string_view what);
+Result<Secret> line_from_command(const std::string& command, std::string_view what);
 
 // What to do next after an error of these two, or of reading what they gave, if it was marked with
 // the trail below; nothing for other errors.

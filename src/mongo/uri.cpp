@@ -68,9 +68,33 @@ std::string hosts_of(const mongoc_uri_t& uri) {
   return out;
 }
 
+// What stands between the scheme and the one '@' of the text: "user", "user:password".
+std::string_view user_of(std::string_view text) {
+  const auto at = text.rfind('@');
+  if (at == std::string_view::npos) return {};
+  const std::size_t begin = text.find("://") + 3;
+  return text.substr(begin, at - begin);
+}
+
+// libmongoc takes the first '@' for the end of the password, and what follows for names of hosts,
+// which everybody may read. No '@' is therefore left to guessing: at most one, and before it at
+// most one ':' and no '/'.
+Result<void> check_encoding(std::string_view text) {
+  const std::string_view user = user_of(text);
+  const bool is_plain = std::count(text.begin(), text.end(), '@') <= 1 &&
+                        std::count(user.begin(), user.end(), ':') <= 1 &&
+                        user.find('/') == std::string_view::npos;
+  if (is_plain) return {};
+  return fail(ErrorCode::usage,
+              "user, password and options of a connection string must be percent-encoded: '@' is "
+              "%40, ':' is %3A, '/' is %2F, '%' is %25");
+}
+
 // The options as they were written, as far as they are for everybody's eyes.
 std::string options_of(std::string_view text) {
-  const auto question = text.rfind('?');
+  const auto at = text.rfind('@');
+  if (at != std::string_view::npos) text.remove_prefix(at);
+  const auto question = text.find('?');
   if (question == std::string_view::npos) return {};
   std::string out;
   std::string_view rest = text.substr(question + 1);
@@ -114,6 +138,9 @@ Result<Uri> Uri::parse(const Secret& text) {
   if (!looks_like_uri(written))
     return fail(ErrorCode::usage,
                 "a connection string begins with mongodb:// or mongodb+srv://, and this does not");
+  if (written.find_first_of("\r\n") != std::string_view::npos)
+    return fail(ErrorCode::usage, "a connection string of more than one line");
+  TRY(check_encoding(written));
   Uri uri;
   uri.text_ = Secret(as_bytes(written));
   const UriHandle parsed = TRY(parse_uri(uri.text_));

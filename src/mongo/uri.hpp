@@ -17,8 +17,9 @@ bool looks_like_uri(std::string_view text);
 // Immutable; move-only.
 class Uri {
  public:
-  // Blanks and a line end around it are ignored, as files have them. Error: usage; the message says
-  // what is wrong and never repeats the text.
+  // Blanks and a line end around it are ignored, as files have them. Stricter than libmongoc: an
+  // '@', ':' or '/' of a user or password, and an '@' of an option, must be percent-encoded. Error:
+  // usage; the message says what is wrong and never repeats the text.
   static Result<Uri> parse(const Secret& text);
 
   const Secret& text() const { return text_; }

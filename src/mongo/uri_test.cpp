@@ -51,6 +51,30 @@ TEST_CASE("a password with signs of its own never reaches a message or what is s
   }
 }
 
+TEST_CASE("what would be taken for the end of a password must be percent-encoded") {
+  for (const std::string_view text :
+       {"mongodb://bob:ab@Hunter2@127.0.0.1:1/", "mongodb://bob:ab:Hunter2@127.0.0.1:1/",
+        "mongodb://bob:ab/Hunter2@127.0.0.1:1/", "mongodb://bob@b:Hunter2@127.0.0.1:1/",
+        "mongodb://bob:1/Hunter2?x@127.0.0.1:1/", "mongodb://h/?appName=a@b"}) {
+    CAPTURE(text);
+    const auto uri = parse(text);
+    REQUIRE_FALSE(uri.has_value());
+    CHECK(uri.error().code == ErrorCode::usage);
+    CHECK(uri.error().message.find("must be percent-encoded") != std::string::npos);
+    CHECK(describe(uri.error()).find("unter") == std::string::npos);
+  }
+  CHECK(redacted("mongodb://b%40b:ab%40%3A%2Fc@h:1/?appName=a%40b") == "mongodb://b%40b:***@h:1/");
+  CHECK(redacted("mongodb://bob:a?tls=c&tls=d@h:1/?tls=true") == "mongodb://bob:***@h:1/?tls=true");
+  CHECK(redacted("mongodb://u:p@[::1]:27018/") == "mongodb://u:***@[::1]:27018/");
+  CHECK(redacted("mongodb://[::1]:27018,h:1/") == "mongodb://[::1]:27018,h:1/");
+}
+
+TEST_CASE("a connection string of several lines is refused, not joined") {
+  const auto uri = parse("mongodb://u:p@h/\nmongodb://other/\n");
+  REQUIRE_FALSE(uri.has_value());
+  CHECK(uri.error().message == "a connection string of more than one line");
+}
+
 TEST_CASE("blanks and a line end around a connection string are ignored") {
   const auto uri = parse("  mongodb://u:p@h/?replicaSet=rs1 \r\n").value();
   CHECK(as_text(uri.text().reveal()) == "mongodb://u:p@h/?replicaSet=rs1");
