@@ -9,6 +9,7 @@
 #include "cli/output.hpp"
 #include "cli/secret_source.hpp"
 #include "cli/signals.hpp"
+#include "cli/version.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -31,10 +32,29 @@ void add_global_options(CLI::App& app, GlobalOptions& globals) {
   app.add_option("--limit-download", globals.limit_download, "bytes a second, like 10M");
 }
 
+// Of a verb, or of a verb's verb: {"plan", "check"}. Not through App::help, which would answer for
+// the verb on this line: `help` itself.
+Result<std::string> help_of(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* verb = &app;
+  std::string name = app.get_name();
+  for (const auto& word : words) {
+    const auto found =
+        verb->get_subcommands([&word](const CLI::App* each) { return each->get_name() == word; });
+    if (found.empty())
+      return fail(ErrorCode::usage, fmt::format("{} has no command {}", name, word));
+    verb = found.front();
+    name += " " + word;
+  }
+  return verb->get_formatter()->make_help(verb, name, CLI::AppFormatMode::Normal);
+}
+
 void add_help(CommandLine& line) {
-  auto* verb = line.app.add_subcommand("help", "print this");
-  line.choose(verb, [&app = line.app](Session&) -> Result<int> {
-    print(app.help());
+  auto words = std::make_shared<std::vector<std::string>>();
+  auto* verb = line.app.add_subcommand("help", "print this, or the help of a command");
+  verb->add_option("COMMAND", *words, "like backup, or plan check");
+  line.choose(verb, [&app = line.app, words](Session&) -> Result<int> {
+    const auto text = TRY(help_of(app, *words));
+    print(text);
     return 0;
   });
 }
@@ -118,6 +138,8 @@ int run(int argument_count, char** arguments) {
   app.require_subcommand(0, 1);
   app.fallthrough();
   app.failure_message(usage_failure);
+  app.set_version_flag("--version", fmt::format("holdfast {}", program_version),
+                       "print the version");
   GlobalOptions globals;
   Action chosen;
   add_global_options(app, globals);

@@ -45,6 +45,24 @@ def test_a_malformed_command_line_is_exit_2(repository, arguments):
     one_error(repository.run(*arguments, status=2))
 
 
+@pytest.mark.parametrize("words", [["backup"], ["stream"], ["plan", "check"], ["browse", "find"]])
+def test_help_of_a_command_is_what_the_command_says_of_itself(holdfast, words):
+    told = holdfast.run("help", *words).stdout
+    assert f"Usage: holdfast {' '.join(words)}" in told
+    assert told == holdfast.run(*words, "--help").stdout
+
+
+def test_help_alone_lists_the_commands_and_refuses_unknown_ones(holdfast):
+    assert holdfast.run("help").stdout == holdfast.run("--help").stdout
+    assert "backup" in holdfast.run("help").stdout
+    one_error(holdfast.run("help", "frobnicate", status=2), "frobnicate")
+    one_error(holdfast.run("help", "plan", "frobnicate", status=2), "holdfast plan")
+
+
+def test_the_version_is_told_by_an_option_too(holdfast):
+    assert holdfast.run("--version").stdout == holdfast.run("version").stdout
+
+
 NOBODY = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
 
 

@@ -252,6 +252,8 @@ def test_changes_that_are_spread_out_do_not_rewrite_the_base(repository, start_s
     second = repository.run(*backup).json()
     assert second["kind"] == "deferred", second["reason"]
     assert second["previous"] == first["snapshot_id"]
+    assert second["recoverable_from"] == first["recoverable_from"]
+    assert second["recoverable_to"] == second["at"] != first["recoverable_to"]
     assert second["rewrite_bytes"] > 64 << 20
     assert 200 <= second["oplog_entries"] < 400
     assert repository.stored_bytes() - stored < first["data_added_packed"] / 100
