@@ -128,13 +128,12 @@ std::string unquote(std::string_view raw, char quote) {
   return value;
 }
 
-std::string in_double_quotes(std::string_view value) {
-  std::string out = "\"";
-  for (const char symbol : value) {
-    if (symbol == '"' || symbol == '\\' || symbol == '$' || symbol == '`') out += '\\';
-    out += symbol;
-  }
-  return out + "\"";
+// Shells and the readers of programs disagree about these in double quotes: "\\$" is "$" for bash,
+// and both signs for node --env-file.
+constexpr std::string_view disputed = "\"\\$`";
+
+bool has_disputed(std::string_view text) {
+  return text.find_first_of(disputed) != std::string_view::npos;
 }
 
 bool needs_quotes(std::string_view value) {
@@ -142,13 +141,20 @@ bool needs_quotes(std::string_view value) {
          value.find_first_of(" \t#'\"\\$`;&|<>()*?![]{}~") != std::string_view::npos;
 }
 
-// In the style that the line had. A single quote can not stand in single quotes.
+// In the style that the line had, where all readers take that alike. A single quote can not stand
+// in single quotes. REQUIRES: check() passed.
 std::string in_style(std::string_view value, char style) {
   const bool has_single = value.find('\'') != std::string_view::npos;
-  if (style == '"') return in_double_quotes(value);
-  if (style == '\'' && !has_single) return fmt::format("'{}'", value);
+  const bool is_double = has_single || (style == '"' && !has_disputed(value));
+  if (is_double) return fmt::format("\"{}\"", value);
   if (style == 0 && !needs_quotes(value)) return std::string(value);
-  return has_single ? in_double_quotes(value) : fmt::format("'{}'", value);
+  return fmt::format("'{}'", value);
+}
+
+// What a line has already is only left alone when nobody reads something else there.
+bool is_value(std::string_view raw, char quote, std::string_view value) {
+  const bool is_disputed = quote == '"' && has_disputed(raw.substr(1, raw.size() - 2));
+  return !is_disputed && unquote(raw, quote) == value;
 }
 
 Result<void> check(const EnvChange& change) {
@@ -159,6 +165,15 @@ Result<void> check(const EnvChange& change) {
   if (!is_one_line)
     return fail(ErrorCode::usage,
                 fmt::format("the value for {} has a line end or a null byte", change.key));
+  const bool has_single = change.value.find('\'') != std::string::npos;
+  const bool is_read_alike =
+      !(has_single && has_disputed(change.value)) && !change.value.ends_with('\\');
+  if (!is_read_alike)
+    return fail(ErrorCode::usage,
+                fmt::format("the value for {} has a single quote beside one of \" \\ $ `, or ends "
+                            "in a backslash: no way to quote it is read alike everywhere; "
+                            "percent-encode it (a single quote is %27)",
+                            change.key));
   return {};
 }
 
@@ -172,6 +187,12 @@ void append_line(std::string& text, const EnvChange& change) {
 }  // namespace
 
 Result<EnvEdit> set_in_env(std::string_view text, const EnvChange& change) {
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (text.starts_with(byte_order_mark)) {
+    auto edit = TRY(set_in_env(text.substr(byte_order_mark.size()), change));
+    edit.text.insert(0, byte_order_mark);
+    return edit;
+  }
   TRY(check(change));
   const auto settings = TRY(find_settings(text, change.key));
   EnvEdit edit;
@@ -179,7 +200,7 @@ Result<EnvEdit> set_in_env(std::string_view text, const EnvChange& change) {
   for (const Setting& setting : settings) {
     const std::string_view raw =
         text.substr(setting.value_begin, setting.value_end - setting.value_begin);
-    const bool is_same = unquote(raw, setting.quote) == change.value;
+    const bool is_same = is_value(raw, setting.quote, change.value);
     ++(is_same ? edit.same_count : edit.changed_count);
     if (is_same) continue;
     edit.text += text.substr(copied, setting.value_begin - copied);
@@ -189,7 +210,8 @@ Result<EnvEdit> set_in_env(std::string_view text, const EnvChange& change) {
   edit.text += text.substr(copied);
   if (!settings.empty()) return edit;
   if (change.if_missing == MissingKey::refuse)
-    return fail(ErrorCode::not_found, fmt::format("no line of the file sets {}", change.key));
+    return fail(ErrorCode::not_found,
+                fmt::format("no line of the file sets {}; --add appends one", change.key));
   append_line(edit.text, change);
   edit.is_appended = true;
   return edit;

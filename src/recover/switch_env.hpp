@@ -25,9 +25,12 @@ struct EnvEdit {
   bool is_appended = false;
 };
 
-// Pure. Comments, order, blanks, `export`, line ends and the style of quotes stay; a value is
-// quoted when it needs it. Errors: usage (a key or value that no dotenv file can hold, a quote
-// without an end), not_found (no line sets the key, and it is not to be appended).
+// Pure. Comments, order, blanks, `export`, line ends, a byte order mark and the style of quotes
+// stay; a value is quoted when it needs it, so that a shell and the readers of programs (node
+// --env-file, dotenv) take it alike: where they disagree about escapes in double quotes (" \ $ `),
+// in single quotes whatever the line had. Errors: usage (a key or value that no dotenv file can
+// hold, a single quote beside one of these four, a backslash at the end, a quote without an end),
+// not_found (no line sets the key, and it is not to be appended).
 Result<EnvEdit> set_in_env(std::string_view text, const EnvChange& change);
 
 struct SwitchResult {

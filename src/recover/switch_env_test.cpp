@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <optional>
 
 #include "base/file.hpp"
 #include "base/rng.hpp"
@@ -63,7 +64,9 @@ TEST_CASE("A value is quoted when a reader would understand it otherwise") {
   CHECK(edited("MONGO_URI=a\n", "p q") == "MONGO_URI='p q'\n");
   CHECK(edited("MONGO_URI=a\n", "mongodb://h/?a=1&b=2") == "MONGO_URI='mongodb://h/?a=1&b=2'\n");
   CHECK(edited("MONGO_URI='a'\n", "it's") == "MONGO_URI=\"it's\"\n");
-  CHECK(edited("MONGO_URI=\"a\"\n", "p\"$\\") == "MONGO_URI=\"p\\\"\\$\\\\\"\n");
+  CHECK(edited("MONGO_URI=\"a\"\n", "it's") == "MONGO_URI=\"it's\"\n");
+  for (const std::string value : {"p$d", "a`b", "a\\b", "a\"b", "mongodb://u:$d@h/?w=\\`\"1"})
+    CHECK(edited("MONGO_URI=\"a\" # c\n", value) == "MONGO_URI='" + value + "' # c\n");
   CHECK(edited("MONGO_URI=a\n", "") == "MONGO_URI=''\n");
 }
 
@@ -96,6 +99,7 @@ TEST_CASE("A missing key is refused, or appended on a line of its own") {
   const auto refused = set_in_env("X=1\n", {"MONGO_URI", "n"});
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code == ErrorCode::not_found);
+  CHECK(refused.error().message.find("--add") != std::string::npos);
   CHECK(edited("X=1", "n", MissingKey::append) == "X=1\nMONGO_URI=n\n");
   CHECK(edited("X=1\r\n", "n", MissingKey::append) == "X=1\r\nMONGO_URI=n\r\n");
   CHECK(edited("", "n", MissingKey::append) == "MONGO_URI=n\n");
@@ -116,13 +120,80 @@ TEST_CASE("Names, values and quotes that no dotenv file can hold are refused") {
 }
 
 TEST_CASE("Setting a value again changes nothing") {
-  for (const auto* value : {"plain", "p q", "it's", "a\"b", "$x", "a\\b", ""}) {
+  for (const auto* value : {"plain", "p q", "it's", "a\"b", "$x", "a\\b", "a`b", ""}) {
     const std::string once = edited("MONGO_URI=old # c\n", value);
     const auto twice = set_in_env(once, {"MONGO_URI", value});
     REQUIRE(twice.has_value());
     CHECK(twice->text == once);
     CHECK(twice->same_count == 1);
   }
+}
+
+TEST_CASE("A value that no quotes hold alike for all readers is refused") {
+  for (const auto* value : {"it's $x", "it's \"x\"", "'`", "'\\x", "ends in \\"}) {
+    const auto edit = set_in_env("MONGO_URI=a\n", {"MONGO_URI", value});
+    REQUIRE_FALSE(edit.has_value());
+    CHECK(edit.error().code == ErrorCode::usage);
+    CHECK(edit.error().message.find("MONGO_URI") != std::string::npos);
+  }
+}
+
+TEST_CASE("A line that readers disagree about is written anew") {
+  const auto edit =
+      set_in_env("MONGO_URI=\"mongodb://u:\\$d@h/\"\n", {"MONGO_URI", "mongodb://u:$d@h/"});
+  REQUIRE(edit.has_value());
+  CHECK(edit->text == "MONGO_URI='mongodb://u:$d@h/'\n");
+  CHECK(edit->changed_count == 1);
+}
+
+TEST_CASE("A byte order mark stays, and hides no key") {
+  const std::string mark = "\xEF\xBB\xBF";
+  CHECK(edited(mark + "MONGO_URI=a\nX=1\n", "b") == mark + "MONGO_URI=b\nX=1\n");
+  CHECK(edited(mark + "X=1\n", "b", MissingKey::append) == mark + "X=1\nMONGO_URI=b\n");
+}
+
+// What bash takes for the value of `KEY=...`, and what node --env-file does: quotes around it are
+// cut by both; only bash knows escapes in double quotes and expands there.
+std::optional<std::string> read_by_bash(std::string_view raw) {
+  const bool is_single = raw.size() >= 2 && raw.front() == '\'' && raw.back() == '\'';
+  const bool is_double = raw.size() >= 2 && raw.front() == '"' && raw.back() == '"';
+  std::string_view inner = is_single || is_double ? raw.substr(1, raw.size() - 2) : raw;
+  if (is_single)
+    return inner.find('\'') == std::string_view::npos ? std::optional<std::string>(inner)
+                                                      : std::nullopt;
+  const std::string_view special = is_double ? "\"\\$`" : " \t#'\"\\$`;&|<>()*?![]{}~";
+  return inner.find_first_of(special) == std::string_view::npos ? std::optional<std::string>(inner)
+                                                                : std::nullopt;
+}
+std::optional<std::string> read_by_node(std::string_view raw) {
+  const char quote = raw.empty() ? '\0' : raw.front();
+  if (quote != '\'' && quote != '"' && quote != '`') return std::string(raw);
+  const std::size_t end = raw.find(quote, 1);
+  return end + 1 == raw.size() ? std::optional<std::string>(raw.substr(1, end - 1)) : std::nullopt;
+}
+
+TEST_CASE("Whatever the value, a shell and a program read the same, or it is refused") {
+  constexpr std::string_view signs = "ab/:?&=%@$\\`\"'# ";
+  std::size_t refused_count = 0;
+  for (std::uint64_t seed = 0; seed < 20'000; ++seed) {
+    SeededRng rng(seed);
+    std::string value;
+    for (std::uint64_t left = rng.below(8); left > 0; --left)
+      value += signs[static_cast<std::size_t>(rng.below(signs.size()))];
+    for (const std::string_view line : {"K=old", "K='old'", "K=\"old\"", "K=\"\\$old\""}) {
+      CAPTURE(value);
+      CAPTURE(line);
+      const auto edit = set_in_env(line, {"K", value});
+      if (!edit.has_value()) {
+        ++refused_count;
+        continue;
+      }
+      const std::string_view raw = std::string_view(edit->text).substr(2);
+      CHECK(read_by_bash(raw) == value);
+      CHECK(read_by_node(raw) == value);
+    }
+  }
+  CHECK(refused_count < 40'000);
 }
 
 TEST_CASE("The file keeps its mode, and the old one is beside it") {
