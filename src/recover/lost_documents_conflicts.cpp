@@ -117,8 +117,8 @@ void note_gone(const WatchedIndex& watched, const std::vector<Bytes>& now,
     return oplog::index_name(spec) == watched.rule.name();
   });
   collection.notes.push_back(fmt::format(
-      "the unique index {} was there then and is {} now: what it forbids is kept to, by looking "
-      "its keys up, which may be slow",
+      "the unique index {} was there then and is {} now: its keys are looked up all the "
+      "same, so that none comes twice; without an index that may be slow",
       watched.rule.name(), has_name ? "another one" : "missing"));
   if (watched.rule.has_collation())
     collection.notes.push_back(
