@@ -13,7 +13,7 @@ namespace holdfast::mongo {
 struct ConnectOptions {
   std::chrono::milliseconds selection_time_max{15'000};  // until a member is found
   std::chrono::milliseconds answer_time_max{300'000};    // until a command is answered
-  std::size_t connections_max = 32;
+  std::size_t connections_max = 40;  // a restore: 32 that write, and some for its notes
   // Read only from members whose newest entry is at most this old (by the primary's).
   std::chrono::seconds lag_max{90};
 };

@@ -26,25 +26,31 @@ class Stopwatch {
   Duration since_;
 };
 
-// One restore, after it was planned and allowed.
+// One restore, from the plan to the verdict.
 class MongoRestore {
  public:
   MongoRestore(MomentStream& moment, mongo::Deployment& target, Context& context,
-               const RestoreMongoOptions& options, RestoreMongoPlan plan)
+               const RestoreMongoOptions& options)
       : moment_(moment),
         target_(target),
         context_(context),
         options_(options),
         link_(target, context),
         catalog_(link_, options.uuids, notes_),
-        marker_(link_, identity_of(moment, options)),
-        watch_(context.clock) {
-    result_.plan = std::move(plan);
-  }
+        marker_(link_, target, context, identity_of(moment, options)),
+        watch_(context.clock) {}
 
   Result<RestoreMongoResult> run() {
-    TRY(marker_.load());
-    if (!marker_.is_begun()) TRY(marker_.begin());
+    TRY(decide());
+    TRY(marker_.claim());
+    watch_.lap();
+    auto result = execute();
+    if (!result.has_value()) return fail(marker_.explain(std::move(result.error())));
+    return result;
+  }
+
+ private:
+  Result<RestoreMongoResult> execute() {
     InsertPool pool(target_, context_, options_.connections);
     RestoreWriter writer(setup(pool));
     TRY(write(writer));
@@ -58,7 +64,15 @@ class MongoRestore {
     return std::move(result_);
   }
 
- private:
+  Result<void> decide() {
+    RestoreMongoPlan& plan = result_.plan;
+    plan = TRY(plan_for(moment_, target_, link_, marker_, options_));
+    TRY(require_allowed(plan, options_));
+    for (const std::string& sentence : plan.notes) context_.log.note(sentence);
+    if (options_.on_plan) options_.on_plan(plan);
+    return {};
+  }
+
   WriterSetup setup(InsertPool& pool) {
     return {.link = link_,
             .pool = pool,
@@ -200,11 +214,7 @@ Result<RestoreMongoResult> restore_mongo(repo::Repository& repository, mongo::De
     return fail(ErrorCode::usage, fmt::format("connections: 1 to {}", restore_connections_max));
   Context& context = repository.context();
   MomentStream moment = TRY(MomentStream::open(repository, options.moment));
-  auto plan = TRY(plan_for(moment, target, context, options));
-  TRY(require_allowed(plan, options));
-  for (const std::string& sentence : plan.notes) context.log.note(sentence);
-  if (options.on_plan) options.on_plan(plan);
-  MongoRestore restore(moment, target, context, options, std::move(plan));
+  MongoRestore restore(moment, target, context, options);
   return restore.run();
 }
 

@@ -109,7 +109,7 @@ std::string describe_verdict(const RestoreMongoResult& result);
 
 // Writes nothing. The caller holds a shared lock. Loads the index. Errors: those of
 // MomentStream::open, server_unreachable, denied, refused (another restore is unfinished on the
-// target), usage (two collections would have one name), unsupported (time series and system.js can
+// target), locked (the same one is at work in another process), usage (two collections would have one name), unsupported (time series and system.js can
 // not be replaced in place), not_found (none of the chosen namespaces existed).
 Result<RestoreMongoPlan> plan_restore(repo::Repository& repository, mongo::Deployment& target,
                                       const RestoreMongoOptions& options);

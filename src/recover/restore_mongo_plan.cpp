@@ -29,12 +29,9 @@ bool is_same_view(const LiveCollection& live, ByteView options) {
 // One planning, from the catalog at the moment to what stands in the way.
 class Planning {
  public:
-  Planning(MomentStream& moment, mongo::Deployment& target, Context& context,
-           const RestoreMongoOptions& options)
-      : moment_(moment),
-        options_(options),
-        link_(target, context),
-        marker_(link_, identity_of(moment, options)) {
+  Planning(MomentStream& moment, mongo::Deployment& target, PrimaryLink& link,
+           RestoreMarker& marker, const RestoreMongoOptions& options)
+      : moment_(moment), options_(options), link_(link), marker_(marker) {
     plan_.base = moment.base();
     plan_.at = moment.at();
     plan_.moment = moment.moment();
@@ -150,8 +147,8 @@ class Planning {
 
   MomentStream& moment_;
   const RestoreMongoOptions& options_;
-  PrimaryLink link_;
-  RestoreMarker marker_;
+  PrimaryLink& link_;
+  RestoreMarker& marker_;
   RestoreMongoPlan plan_;
   std::map<std::string, ExpectedCollection> targets_;
   std::set<std::string> databases_;
@@ -184,16 +181,20 @@ std::string identity_of(const MomentStream& moment, const RestoreMongoOptions& o
   return text;
 }
 
-Result<RestoreMongoPlan> plan_for(MomentStream& moment, mongo::Deployment& target, Context& context,
+Result<RestoreMongoPlan> plan_for(MomentStream& moment, mongo::Deployment& target,
+                                  PrimaryLink& link, RestoreMarker& marker,
                                   const RestoreMongoOptions& options) {
-  Planning planning(moment, target, context, options);
+  Planning planning(moment, target, link, marker, options);
   return planning.run(target);
 }
 
 Result<RestoreMongoPlan> plan_restore(repo::Repository& repository, mongo::Deployment& target,
                                       const RestoreMongoOptions& options) {
+  Context& context = repository.context();
   MomentStream moment = TRY(MomentStream::open(repository, options.moment));
-  return plan_for(moment, target, repository.context(), options);
+  PrimaryLink link(target, context);
+  RestoreMarker marker(link, target, context, identity_of(moment, options));
+  return plan_for(moment, target, link, marker, options);
 }
 
 Result<void> require_allowed(const RestoreMongoPlan& plan, const RestoreMongoOptions& options) {

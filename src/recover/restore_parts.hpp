@@ -8,8 +8,9 @@ namespace holdfast::recover {
 
 // What makes two runs the same restore, readable: the marker holds it.
 std::string identity_of(const MomentStream& moment, const RestoreMongoOptions& options);
-// The plan for a moment that is open already.
-Result<RestoreMongoPlan> plan_for(MomentStream& moment, mongo::Deployment& target, Context& context,
+// The plan for a moment that is open already; loads the marker.
+Result<RestoreMongoPlan> plan_for(MomentStream& moment, mongo::Deployment& target,
+                                  PrimaryLink& link, RestoreMarker& marker,
                                   const RestoreMongoOptions& options);
 
 // Indexes that let nothing expire, several collections at a time.

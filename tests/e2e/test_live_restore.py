@@ -5,6 +5,7 @@ HOLDFAST_FULL=1 takes 200 000 documents instead of 10 000.
 
 import json
 import random
+import signal
 import subprocess
 import time
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 KINDS = ["scripted", "ferretdb", "java", "mongod"]
 DELETED = 100
+LOCKED, REFUSED = 11, 14
 
 
 def fill(server, count=2000):
@@ -358,6 +360,43 @@ def test_a_killed_restore_goes_on(kind, large, repository, start_server):
     assert judge.differences(judge.judge_server(client), large) == []
     assert "serial" in judge.indexes_of(client, "shop.goods")
     assert live.NOTES not in client.list_database_names()
+
+
+def test_the_same_restore_twice_at_once_is_refused(large, repository, start_server):
+    target = start_server("scripted")
+    target.fail("createIndexes", code=10107, times=1_000_000)  # it waits for the next primary
+    first = Restore(repository, target)
+    wait_for_documents(target.client().shop.goods, live.DOCUMENT_COUNT)
+    for word in ([], ["--preview"]):
+        refused = bring_back(repository, target, *word, status=LOCKED)
+        assert "another process is at work on the same restore" in refused.stderr
+    target.fail("createIndexes", code=10107, times=0)
+    status, stdout, stderr = first.wait()
+    assert status == 0, (stdout, stderr)
+    assert judge.differences(judge.judge_server(target.client()), large) == []
+    assert live.NOTES not in target.client().list_database_names()
+
+
+def test_of_two_that_begin_together_one_goes_on(large, repository, start_server):
+    target = start_server("scripted")
+    runs = [Restore(repository, target) for _ in range(2)]
+    ends = sorted(run.wait()[0] for run in runs)
+    assert ends[0] == 0 and ends[1] in (LOCKED, REFUSED), ends
+    assert judge.differences(judge.judge_server(target.client()), large) == []
+
+
+def test_a_stopped_restore_does_not_write_beside_the_one_that_took_over(large, repository,
+                                                                        start_server):
+    target = start_server("scripted")
+    target.slow(0.02)
+    first = Restore(repository, target, "--connections", "1")
+    wait_for_documents(target.client().shop.goods, 100)
+    first.process.send_signal(signal.SIGSTOP)
+    assert bring_back(repository, target).json()["equal"]
+    first.process.send_signal(signal.SIGCONT)
+    status, _, stderr = first.wait()
+    assert status == LOCKED, stderr
+    assert judge.differences(judge.judge_server(target.client()), large) == []
 
 
 @pytest.mark.parametrize("kind", ["ferretdb", "mongod"])
