@@ -109,8 +109,9 @@ std::string describe_verdict(const RestoreMongoResult& result);
 
 // Writes nothing. The caller holds a shared lock. Loads the index. Errors: those of
 // MomentStream::open, server_unreachable, denied, refused (another restore is unfinished on the
-// target), locked (the same one is at work in another process), usage (two collections would have one name), unsupported (time series and system.js can
-// not be replaced in place), not_found (none of the chosen namespaces existed).
+// target), locked (the same one is at work in another process), usage (two collections would have
+// one name; a wildcard), unsupported (time series and system.js can not be replaced in place),
+// not_found (something that was chosen or renamed did not exist).
 Result<RestoreMongoPlan> plan_restore(repo::Repository& repository, mongo::Deployment& target,
                                       const RestoreMongoOptions& options);
 

@@ -365,7 +365,8 @@ TYPOS = [
     (["--rename", "shp=rescue"], FAILED, "--rename shp=rescue"),
     (["--only", "shop.o*"], USAGE, "DB, DB.* or DB.COLLECTION"),
     (["--rename", "shop=a", "--rename", "shop=b"], USAGE, "--rename shop=b"),
-    (["--rename", "shop.orders=a.x", "--rename", "shop.users=a.x"], USAGE, "--rename shop.users=a.x"),
+    (["--rename", "shop.orders=a.x", "--rename", "shop.users=a.x"], USAGE,
+     "--rename shop.users=a.x"),
     (["--rename", "shop.orders=shop.users"], USAGE, "shop.users"),
 ]
 
@@ -387,7 +388,8 @@ def test_a_typo_in_a_choice_is_named_and_nothing_is_written(mode, filled, reposi
         assert_one_error(finished)
         assert judge.judge_server(client) == before
     if mode:  # the one wildcard that there is
-        repository.run("restore", "--dataset", "shop", "--to", filled.uri, "--only", "shop.*", *mode)
+        repository.run("restore", "--dataset", "shop", "--to", filled.uri, "--only", "shop.*",
+                       *mode)
         assert judge.judge_server(client) != before
 
 
