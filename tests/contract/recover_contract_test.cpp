@@ -10,6 +10,7 @@
 #include "recover/compare_mongo.hpp"
 #include "recover/restore_mongo.hpp"
 #include "recover/undelete_mongo.hpp"
+#include "recover/undo_put_back.hpp"
 
 using namespace holdfast;
 using namespace holdfast::recover;
@@ -146,9 +147,17 @@ TEST_CASE("Deleted documents are put back, and taken away again by the undo poin
   CHECK(recovery.compare().is_equal());
 
   REQUIRE(back->undo_point.has_value());
-  const auto undone = undo_put_back(recovery.repository, *recovery.live, back->undo_point->hex());
+  const auto undo_with = [&](UndoMode mode) {
+    return undo_put_back(recovery.repository, *recovery.live,
+                         {back->undo_point->hex(), "shop", mode});
+  };
+  const auto seen = undo_with(UndoMode::preview);
+  REQUIRE_MESSAGE(seen.has_value(), recovery.memory.describe_failure(seen));
+  CHECK(seen->sum().removed == count);
+  CHECK(recovery.compare().is_equal());
+  const auto undone = undo_with(UndoMode::write);
   REQUIRE_MESSAGE(undone.has_value(), recovery.memory.describe_failure(undone));
-  CHECK(undone->removed == count);
-  CHECK(undone->left == 0);
+  CHECK(undone->sum().removed == count);
+  CHECK(undone->sum().left == 0);
   CHECK_FALSE(recovery.compare().is_equal());
 }

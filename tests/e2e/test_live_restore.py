@@ -377,6 +377,12 @@ def test_the_same_restore_twice_at_once_is_refused(large, repository, start_serv
     assert live.NOTES not in target.client().list_database_names()
 
 
+def test_as_many_connections_as_are_allowed_are_there(large, repository, start_server):
+    target = start_server("scripted")
+    assert bring_back(repository, target, "--connections", "32").json()["equal"]
+    assert judge.differences(judge.judge_server(target.client()), large) == []
+
+
 def test_of_two_that_begin_together_one_goes_on(large, repository, start_server):
     target = start_server("scripted")
     runs = [Restore(repository, target) for _ in range(2)]
