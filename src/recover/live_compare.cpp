@@ -88,7 +88,11 @@ void LiveComparison::begin_result(const MomentCollection& collection) {
   compared_names_.insert(name.ns());
 }
 
+// The list of views tells of one, and so may a base that has the list and its metadata.
 Result<void> LiveComparison::compare_view(const MomentCollection& view) {
+  const std::string ns = view.facts.ns();
+  const bool is_done = compared_names_.contains(moment_.choice().name_of(ns).ns());
+  if (is_done || !moment_.choice().takes(ns)) return {};
   begin_result(view);
   const NamespaceName name = split_namespace(result_.target_ns);
   const auto live = TRY(find_collection(*connection_, name.db, name.collection));
@@ -109,6 +113,8 @@ Result<void> LiveComparison::begin(const MomentCollection& collection) {
   TRY(context_.check_stop());
   const Restorable what = what_of(collection);
   is_open_ = what == Restorable::documents;
+  views_of_.clear();
+  if (what == Restorable::view_list) views_of_ = collection.facts.db;
   if (what == Restorable::view) return compare_view(collection);
   if (!is_open_) return {};
   then_ = collection;
@@ -196,6 +202,10 @@ Result<void> LiveComparison::merge(ByteView then) {
 }
 
 Result<void> LiveComparison::document(ByteView document) {
+  if (!views_of_.empty()) {
+    const auto view = view_of(views_of_, document);
+    return view ? compare_view(*view) : Result<void>();
+  }
   if (!is_open_) return {};
   then_digest_.add(document);
   if (is_broken_) return {};

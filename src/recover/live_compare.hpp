@@ -73,6 +73,8 @@ class LiveComparison final : private MomentSink {
   std::set<std::string> again_;  // as they were: the server's order was not ours
   bool is_second_pass_ = false;
 
+  std::string views_of_;  // the database whose list of views comes now; else empty
+
   // The collection that is being compared.
   bool is_open_ = false;
   bool is_broken_ = false;  // out of order: the rest is passed over

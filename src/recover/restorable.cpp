@@ -60,6 +60,26 @@ std::string_view describe(Restorable what) {
   return "";
 }
 
+std::optional<MomentCollection> view_of(std::string_view db, ByteView definition) {
+  const auto document = bson::Document::trusted(definition);
+  const std::string prefix = std::string(db) + ".";
+  const auto id = document.find("_id");
+  if (!id || id->type != bson::Type::string || !id->as_text().starts_with(prefix))
+    return std::nullopt;
+  bson::Builder options;
+  for (const auto& element : document) {
+    if (element.name != "_id") options.append_raw(element.raw);
+  }
+  MomentCollection view;
+  view.facts.db = db;
+  view.facts.name = id->as_text().substr(prefix.size());
+  view.facts.type = "view";
+  view.facts.options = options.take();
+  view.facts.has_documents = false;
+  if (what_of(view) != Restorable::view) return std::nullopt;
+  return view;
+}
+
 Bytes create_options(ByteView options) {
   bson::Builder out;
   if (options.empty()) return out.take();

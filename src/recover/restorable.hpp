@@ -20,6 +20,10 @@ std::string_view describe(Restorable what);
 // "system.buckets.X" -> "X"; empty: no buckets.
 std::string_view time_series_of(std::string_view collection);
 
+// The view that a document of `db`.system.views defines: {_id: "db.view", viewOn, pipeline,
+// collation?}; nothing: no view of that database that somebody made.
+std::optional<MomentCollection> view_of(std::string_view db, ByteView definition);
+
 // Options for `create`: without what is no option of that command.
 Bytes create_options(ByteView options);
 

@@ -55,6 +55,21 @@ TEST_CASE("A time series is made from its metadata, and its documents are the bu
   CHECK(what_of(collection("shop", "system.views")) == Restorable::view_list);
 }
 
+TEST_CASE("A document of the list of views is a view of its database") {
+  const auto view_from = [](std::string_view text) {
+    return view_of("shop", bson::parse_ext_json(text).value());
+  };
+  const auto view = view_from(R"({"_id":"shop.cheap","viewOn":"orders","pipeline":[]})");
+  REQUIRE(view.has_value());
+  CHECK(view->facts.ns() == "shop.cheap");
+  CHECK(what_of(*view) == Restorable::view);
+  CHECK(bson::to_ext_json(bson::Document::trusted(view->facts.options)) ==
+        R"({"viewOn":"orders","pipeline":[]})");
+  CHECK_FALSE(view_from(R"({"_id":"shopping.cheap","viewOn":"orders"})").has_value());
+  CHECK_FALSE(view_from(R"({"_id":7,"viewOn":"orders"})").has_value());
+  CHECK_FALSE(view_from(R"({"_id":"shop.w","viewOn":"system.buckets.w"})").has_value());
+}
+
 TEST_CASE("Options for a create leave out what that command does not take") {
   const auto options =
       bson::parse_ext_json(R"({"uuid":1,"capped":true,"temp":true,"size":4096,"autoIndexId":true})")

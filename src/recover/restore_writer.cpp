@@ -107,22 +107,10 @@ Result<void> RestoreWriter::document(ByteView document) {
   return {};
 }
 
-// {_id: "db.view", viewOn, pipeline, collation?}
 Result<void> RestoreWriter::take_view_definition(ByteView document) {
-  const auto definition = bson::Document::trusted(document);
-  const auto id = definition.find("_id");
-  if (!id || id->type != bson::Type::string || !id->as_text().starts_with(db_ + ".")) return {};
-  bson::Builder options;
-  for (const auto& element : definition) {
-    if (element.name != "_id") options.append_raw(element.raw);
-  }
-  MomentCollection view;
-  view.facts.db = db_;
-  view.facts.name = id->as_text().substr(db_.size() + 1);
-  view.facts.type = "view";
-  view.facts.options = options.take();
-  if (what_of(view) != Restorable::view || !setup_.choice.takes(view.facts.ns())) return {};
-  add_view({db_, view.facts.name}, view.facts.options);
+  const auto view = view_of(db_, document);
+  if (view && setup_.choice.takes(view->facts.ns()))
+    add_view({db_, view->facts.name}, view->facts.options);
   return {};
 }
 

@@ -6,6 +6,7 @@ HOLDFAST_FULL=1 takes 200 000 documents instead of 10 000.
 import subprocess
 import time
 
+import bson
 import judge
 import live
 import pymongo
@@ -192,6 +193,7 @@ def test_compare_tells_what_of_the_catalog_differs(repository, start_server):
         told = repository.run(*at, "--json", status=20).json()
         assert not told["equal"] and told["documents_equal"]
         rows = {row["ns"]: row for row in told["collections"]}
+        assert len(rows) == len(told["collections"])
         assert all(row["equal"] == (row["catalog"] == []) for row in rows.values())
         return {ns: row["catalog"] for ns, row in rows.items() if row["catalog"]}
 
@@ -212,6 +214,25 @@ def test_compare_tells_what_of_the_catalog_differs(repository, start_server):
     assert "shop.orders: has not the index n_1" in text
     assert "FAIL: all documents are as of" in text
     repository.run(*at, "--only", "shop.v_orders", status=20)
+
+
+def test_views_that_a_dump_only_lists_are_compared(repository, start_server, tmp_path):
+    dump = tmp_path / "dump" / "shop"
+    dump.mkdir(parents=True)
+    for name, document in (("orders", {"_id": 1}),
+                           ("system.views", {"_id": "shop.v_orders", "viewOn": "orders",
+                                             "pipeline": []})):
+        (dump / f"{name}.bson").write_bytes(bson.BSON.encode(document))
+        (dump / f"{name}.metadata.json").write_text('{"options": {}, "indexes": []}')
+    repository.run("import", "--dataset", "shop", dump.parent)
+    target = start_server("scripted")
+    restore(repository, target)
+    at = ["compare", "--dataset", "shop", "--with", target.uri, "--json"]
+    told = repository.run(*at).json()
+    assert {row["ns"]: row["kind"] for row in told["collections"]} == {
+        "shop.orders": "collection", "shop.v_orders": "view"}
+    target.client().shop["system.views"].delete_one({"_id": "shop.v_orders"})
+    assert repository.run(*at, status=20).json()["documents_equal"]
 
 
 def test_the_next_backup_is_computed_from_the_stream_and_equals_a_real_one(repository,
