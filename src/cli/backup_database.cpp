@@ -7,6 +7,7 @@
 #include "base/units.hpp"
 #include "catalog/dataset_status.hpp"
 #include "catalog/mongo_moment.hpp"
+#include "catalog/server_identity.hpp"
 #include "cli/author.hpp"
 #include "cli/base_json.hpp"
 #include "cli/environment.hpp"
@@ -158,6 +159,36 @@ void warn_of_tags(Log& log, const std::vector<std::string>& tags,
                        result.synthetic->deferred ? "--new-base" : "--full"));
 }
 
+// What the server's history says to a plan: another replica set is refused, and a base can not be
+// computed without the entries that came since the last one.
+Result<void> compare_with_server(repo::Repository& repository, mongo::Deployment& deployment,
+                                 const backup::NextBaseOptions& options,
+                                 backup::FullDecision& decision) {
+  auto source = dataset::open_history(deployment, repository.context(), options.full.history);
+  const bool has_none = !source.has_value() && source.error().code == ErrorCode::unsupported;
+  if (has_none && decision.kind == backup::FullKind::synthetic)
+    decision = {backup::FullKind::real, "it can not be computed: " + source.error().message};
+  if (has_none) return {};
+  const auto history = TRY(std::move(source));
+  const auto facts = TRY(history->facts());
+  const auto snapshots = TRY(repository.snapshots());
+  TRY(catalog::checked_tags(snapshots, {facts.set_name, facts.set_id}, options.full.dataset,
+                            options.full.other_server));
+  if (decision.kind != backup::FullKind::synthetic) return {};
+  if (options.full.history != dataset::HistoryFrom::oplog) return {};
+  const auto oldest = TRY(history->oldest());
+  const auto points = TRY(catalog::MongoPoints::load(repository, snapshots, options.full.dataset));
+  if (!oldest) return {};
+  const auto status = catalog::status_of(points, repository.context().clock.now(),
+                                         catalog::ServerOplog{oldest->time.ts, oldest->time.ts});
+  if (status.lost)
+    decision = {
+        backup::FullKind::real,
+        fmt::format("the server has overwritten what came after {} and before {}",
+                    catalog::describe(status.lost->from), catalog::describe(status.lost->to))};
+  return {};
+}
+
 // The server, with the grants that a backup needs.
 Result<std::unique_ptr<mongo::Deployment>> reach(Session& session, const BackupDatabaseLine& line) {
   if (line.dataset.empty())
@@ -279,7 +310,8 @@ Result<int> plan_backup_database(Session& session, const BackupDatabaseLine& lin
   const auto deployment = TRY(reach(session, line));
   const auto version = TRY(deployment->server_version());
   auto* repository = TRY(session.open_locked(repo::LockRole::shared, "backup"));
-  const auto decision = TRY(backup::plan_next_base(*repository, options));
+  auto decision = TRY(backup::plan_next_base(*repository, options));
+  TRY(compare_with_server(*repository, *deployment, options, decision));
   const bool is_full = decision.kind == backup::FullKind::real;
   if (session.format() == OutputFormat::json) {
     print_json("backup", nlohmann::ordered_json{{"dataset", line.dataset},

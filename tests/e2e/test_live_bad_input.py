@@ -116,6 +116,21 @@ def test_a_dry_run_of_a_database_says_what_would_be_done_and_stores_nothing(fill
     assert stored_files(repository) == before
 
 
+def test_a_dry_run_knows_an_overwritten_oplog_and_another_replica_set(filled, repository,
+                                                                      start_server):
+    repository.run("backup", "--dataset", "shop", filled.uri)
+    other = start_server("scripted", arguments=["--set-id", "6" * 24])
+    arguments = ["backup", "--dry-run", "--dataset", "shop", "--json"]
+    repository.run(*arguments, other.uri, status=REFUSED)
+    time.sleep(1.1)
+    filled.client().shop.orders.insert_many([{"_id": f"new {number}"} for number in range(20)])
+    filled.rollover(entries=2)
+    told = repository.run(*arguments, filled.uri).json()
+    assert told["would_be"] == "full" and "overwritten" in told["reason"]
+    done = repository.run("backup", "--dataset", "shop", "--json", filled.uri).json()
+    assert done["kind"] == "full"
+
+
 def test_a_dry_run_meets_the_same_refusals_as_the_backup(filled, repository):
     filled.user("bk@admin", [{"resource": {"db": "shop", "collection": ""}, "actions": ["find"]}])
     finished = repository.run("backup", "--dry-run", "--dataset", "shop", filled.uri,
