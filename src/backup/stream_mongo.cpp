@@ -96,6 +96,7 @@ class MongoStream {
   void tell_status();
   void remember(std::string note);
   bool is_over() const;
+  bool is_at_end() const;
   bool is_cut_due() const;
   Duration now() const { return context_.clock.monotonic(); }
 
@@ -112,6 +113,7 @@ class MongoStream {
   Duration began_{};
   Duration last_entry_at_{};
   Duration server_asked_at_{};
+  bool has_heard_ = false;  // the server showed where it stands
   bool is_store_lost_ = false;
   bool is_base_unproven_ = false;  // taken by us, and the chain has not shown yet that it fits
   bool is_quiet_ = false;
@@ -186,9 +188,16 @@ bool MongoStream::is_over() const {
   const auto has_reached = [this](const std::optional<oplog::OpTime>& time) {
     return time && time->ts >= *options_.until;
   };
-  if (options_.until && (has_reached(status_.captured) || has_reached(status_.recorded)))
-    return true;
+  if (options_.until && has_reached(status_.captured)) return true;
+  if (options_.until && has_reached(status_.recorded) && (has_heard_ || is_at_end())) return true;
   return options_.for_seconds && now() - began_ >= *options_.for_seconds;
+}
+
+// Recorded as far as the server has anything. Recorded further, or from another server: whether the
+// two have one history is to be found out first.
+bool MongoStream::is_at_end() const {
+  return status_.recorded->ts == *options_.until &&
+         options_.other_server == catalog::OtherServer::refuse;
 }
 
 bool MongoStream::is_cut_due() const {
@@ -200,6 +209,7 @@ bool MongoStream::is_cut_due() const {
 Result<void> MongoStream::follow() {
   while (!is_over()) {
     const dataset::TailEvent event = TRY(tail_->next());
+    has_heard_ = has_heard_ || !std::holds_alternative<dataset::TailAway>(event);
     TRY(std::visit([this](const auto& each) { return take_in(each); }, event));
     if (is_cut_due()) TRY(publish());
     if (now() - server_asked_at_ >= server_asked_every &&
