@@ -111,7 +111,7 @@ Result<std::optional<RestoreMarker::Owner>> RestoreMarker::watch(Owner owner) {
   for (Duration waited{}; waited < beat_patience; waited += step) {
     TRY(context_.check_stop());
     context_.clock.sleep_for(step);
-    const auto now = TRY(read_owner(link_));
+    auto now = TRY(read_owner(link_));
     if (!now) return now;
     if (now->beat != owner.beat) return fail(ErrorCode::locked, std::string(at_work));
   }
