@@ -61,7 +61,7 @@ TEST_CASE("what would be taken for the end of a password must be percent-encoded
     REQUIRE_FALSE(uri.has_value());
     CHECK(uri.error().code == ErrorCode::usage);
     CHECK(uri.error().message.find("must be percent-encoded") != std::string::npos);
-    CHECK(describe(uri.error()).find("Hunter") == std::string::npos);
+    CHECK(describe(uri.error()).find("unter2") == std::string::npos);
   }
   CHECK(redacted("mongodb://b%40b:ab%40%3A%2Fc@h:1/?appName=a%40b") == "mongodb://b%40b:***@h:1/");
   CHECK(redacted("mongodb://bob:a?tls=c&tls=d@h:1/?tls=true") == "mongodb://bob:***@h:1/?tls=true");

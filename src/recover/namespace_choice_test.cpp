@@ -37,7 +37,7 @@ TEST_CASE("an argument that is about nothing that existed is named") {
             .has_value());
   CHECK(error_of({"shop.orders", "nope.x"}, {}).message.starts_with("--only nope.x: nope.x did"));
   CHECK(error_of({"nope"}, {}).code == ErrorCode::not_found);
-  CHECK(error_of({}, {"k.absent=k.rescue"}).message.starts_with("--rename k.absent=k.rescue: k.absent"));
+  CHECK(error_of({}, {"k.gone=k.rescue"}).message.starts_with("--rename k.gone=k.rescue: k.gone"));
   CHECK(error_of({}, {"nope=other"}).code == ErrorCode::not_found);
   for (const char* wildcard : {"shop.o*", "sh*", "*", "*.users"}) {
     CHECK(error_of({wildcard}, {}).code == ErrorCode::usage);
