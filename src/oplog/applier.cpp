@@ -25,6 +25,18 @@ bool upserts_missing(const Entry& entry) {
   return !always || always->type != Type::boolean || always->as_bool();
 }
 
+EffectKind effect_kind_of(UpdateKind kind) {
+  switch (kind) {
+    case UpdateKind::delta:
+      return EffectKind::delta;
+    case UpdateKind::modifiers:
+      return EffectKind::modifiers;
+    case UpdateKind::replacement:
+      break;
+  }
+  return EffectKind::replace;
+}
+
 std::string quoted(const bson::Value& value) {
   return bson::to_ext_json(value, bson::JsonForm::relaxed);
 }
@@ -102,18 +114,13 @@ Result<void> Applier::apply_committed(Transactions::Committed committed, const E
 }
 
 Result<void> Applier::apply_list(const Entry& entry, Origin origin) {
-  if (origin.depth >= nested_lists_max) return refuse(entry, "applyOps nested too deeply");
-  ++origin.depth;
-  const auto list = TRY(operations_of(entry));
-  for (const auto& element : list) {
-    if (element.value.type != Type::document)
-      return refuse(entry, "an operation of applyOps that is not a document");
-    const auto inner = TRY(Entry::parse_inner(element.value.as_document(), entry, options_.rules));
+  const int depth = origin.depth++;
+  return for_each_operation(entry, depth, options_.rules, [&](const Entry& inner) -> Result<void> {
     origin.order.index = next_index_;
     TRY(apply_operation(inner, origin));
     ++next_index_;
-  }
-  return {};
+    return {};
+  });
 }
 
 Result<void> Applier::apply_operation(const Entry& entry, const Origin& origin) {
@@ -146,9 +153,7 @@ Result<void> Applier::apply_command(const Entry& entry, const Origin& origin) {
   is_cached_ = false;
   const auto effect = TRY(catalog_.apply(entry, origin.order, strictness_at(origin.order)));
   if (effect.is_known) return sink_.on_command(entry, origin.order);
-  const auto& assumed = options_.rules.assumed_noop_commands;
-  if (std::find(assumed.begin(), assumed.end(), entry.command()) == assumed.end())
-    return refuse(entry, fmt::format("unknown command '{}'", entry.command()));
+  TRY(require_harmless(entry, options_.rules));
   ++tally_.ignored_count;
   note(fmt::format("command '{}' at {} was assumed to have no effect", entry.command(),
                    to_text(entry.ts)));
@@ -191,33 +196,12 @@ Result<Effect> Applier::effect_of(const Entry& entry, const Origin& origin) {
   effect.is_upsert = entry.op == Op::update && (origin.is_upsert || entry.is_upsert);
   effect.wall_ms = entry.wall_ms;
   effect.body = entry.o;
-  const auto id = entry.op == Op::update ? entry.o2->find("_id") : entry.o.find("_id");
-  if (!id) return refuse(entry, "an operation without _id");
-  effect.id = *id;
+  effect.id = TRY(addressed_id(entry));
   if (entry.op == Op::remove) effect.kind = EffectKind::remove;
-  if (entry.op == Op::update) TRY(describe_update(entry, effect));
+  if (entry.op != Op::update) return effect;
+  const UpdateKind kind = TRY(kind_of_update(entry, effect.id, update_check_));
+  effect.kind = effect_kind_of(kind);
   return effect;
-}
-
-// All that can be wrong with an update by itself is found here, while the entry is at hand.
-Result<void> Applier::describe_update(const Entry& entry, Effect& effect) {
-  const auto kind = update_check_.check(entry.o);
-  if (!kind) return refuse(entry, kind.error().message);
-  switch (*kind) {
-    case UpdateKind::delta:
-      effect.kind = EffectKind::delta;
-      return {};
-    case UpdateKind::modifiers:
-      effect.kind = EffectKind::modifiers;
-      return {};
-    case UpdateKind::replacement:
-      break;
-  }
-  effect.kind = EffectKind::replace;
-  const auto id = entry.o.find("_id");
-  if (id && !is_same_identity(effect.id, *id))
-    return refuse(entry, "a replacement with another _id");
-  return {};
 }
 
 Result<std::optional<CollectionNumber>> Applier::target_of(const Entry& entry,

@@ -5,12 +5,11 @@
 #include <map>
 
 #include "oplog/catalog.hpp"
+#include "oplog/entry_check.hpp"
 #include "oplog/transactions.hpp"
-#include "oplog/update.hpp"
 
 namespace holdfast::oplog {
 
-constexpr int nested_lists_max = 10;
 constexpr std::size_t notes_max = 100;
 
 enum class EffectKind : std::uint8_t { insert, replace, delta, modifiers, remove };
@@ -99,7 +98,6 @@ class Applier {
   Result<void> apply_document(const Entry& entry, const Origin& origin);
   Result<void> apply_command(const Entry& entry, const Origin& origin);
   Result<Effect> effect_of(const Entry& entry, const Origin& origin);
-  Result<void> describe_update(const Entry& entry, Effect& effect);
   Result<std::optional<CollectionNumber>> target_of(const Entry& entry, Strictness strictness);
   Result<void> unknown_target(const Entry& entry, Strictness strictness);
   bool is_outside_base(const Entry& entry) const;

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "bson/builder.hpp"
-#include "oplog/applier.hpp"
+#include "oplog/catalog.hpp"
+#include "oplog/entry_check.hpp"
+#include "oplog/transactions.hpp"
 
 namespace holdfast::oplog {
 
@@ -39,31 +39,15 @@ Result<void> ReplayCheck::check(const Entry& entry, int depth) {
   }
   const auto shape = shape_of(entry);
   if (shape == TransactionShape::commit || shape == TransactionShape::abort) return {};
-  return entry.command() == "applyOps" ? check_list(entry, depth) : check_command(entry);
+  if (entry.command() != "applyOps") return check_command(entry);
+  return for_each_operation(entry, depth, rules_,
+                            [&](const Entry& inner) { return check(inner, depth + 1); });
 }
 
 Result<void> ReplayCheck::check_document(const Entry& entry) {
   if (is_excluded(entry.ns)) return {};
-  const auto addressed = entry.op == Op::update ? entry.o2->find("_id") : entry.o.find("_id");
-  if (!addressed) return refuse(entry, "an operation without _id");
-  if (entry.op != Op::update) return {};
-  const auto kind = updates_.check(entry.o);
-  if (!kind) return refuse(entry, kind.error().message);
-  const auto id = entry.o.find("_id");
-  if (*kind == UpdateKind::replacement && id && !is_same_identity(*addressed, *id))
-    return refuse(entry, "a replacement with another _id");
-  return {};
-}
-
-Result<void> ReplayCheck::check_list(const Entry& entry, int depth) {
-  if (depth >= nested_lists_max) return refuse(entry, "applyOps nested too deeply");
-  const auto list = TRY(operations_of(entry));
-  for (const auto& element : list) {
-    if (element.value.type != bson::Type::document)
-      return refuse(entry, "an operation of applyOps that is not a document");
-    const auto inner = TRY(Entry::parse_inner(element.value.as_document(), entry, rules_));
-    TRY(check(inner, depth + 1));
-  }
+  const auto addressed = TRY(addressed_id(entry));
+  if (entry.op == Op::update) TRY(kind_of_update(entry, addressed, updates_));
   return {};
 }
 
@@ -76,11 +60,7 @@ Result<void> ReplayCheck::check_command(const Entry& entry) const {
     named.push_back({*entry.uuid, ns, bson::Builder().take(), {}});
   auto catalog = TRY(Catalog::make(std::move(named)));
   const auto effect = TRY(catalog.apply(entry, {entry.ts, entry.ts, 0}, Strictness::relaxed));
-  const auto& assumed = rules_.assumed_noop_commands;
-  const bool is_known = effect.is_known ||
-                        std::find(assumed.begin(), assumed.end(), entry.command()) != assumed.end();
-  if (!is_known) return refuse(entry, fmt::format("unknown command '{}'", entry.command()));
-  return {};
+  return effect.is_known ? Result<void>() : require_harmless(entry, rules_);
 }
 
 }  // namespace holdfast::oplog

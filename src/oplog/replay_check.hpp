@@ -19,7 +19,6 @@ class ReplayCheck {
  private:
   Result<void> check(const Entry& entry, int depth);
   Result<void> check_document(const Entry& entry);
-  Result<void> check_list(const Entry& entry, int depth);
   Result<void> check_command(const Entry& entry) const;
 
   EntryRules rules_;
