@@ -57,6 +57,7 @@ Result<void> StreamChain::reload() {
   bases_ = std::move(bases);
   chain_.clear();
   if (!timeline.chains().empty()) chain_ = timeline.chains().back().segments;
+  server_ = catalog::recorded_identity(snapshots, dataset_);
   return {};
 }
 

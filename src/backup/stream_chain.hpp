@@ -2,6 +2,7 @@
 // The recorded oplog of a dataset as a stream needs it: the newest chain and what lies in which
 // companion snapshot, kept up to date while the stream publishes.
 #include "catalog/recorded_segments.hpp"
+#include "catalog/server_identity.hpp"
 #include "dataset/oplog_tail.hpp"
 #include "oplog/timeline.hpp"
 
@@ -30,6 +31,8 @@ class StreamChain final : public dataset::CapturedHistory {
   // The newest chain; empty: nothing is recorded.
   const std::vector<oplog::SegmentFacts>& segments() const { return chain_; }
   std::optional<dataset::SeenEntry> last() const;
+  // Whose history the dataset holds, as its newest snapshot says.
+  const catalog::ServerIdentity& server() const { return server_; }
   // Oldest first, by their first entry.
   const std::vector<Companion>& companions() const { return companions_; }
   const std::vector<TimedBase>& bases() const { return bases_; }
@@ -67,6 +70,7 @@ class StreamChain final : public dataset::CapturedHistory {
   std::string dataset_;
   std::vector<Companion> companions_;
   std::vector<TimedBase> bases_;
+  catalog::ServerIdentity server_;
   std::vector<oplog::SegmentFacts> chain_;
   const Bytes* pending_ = nullptr;
 };

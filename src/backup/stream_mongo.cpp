@@ -55,6 +55,8 @@ class MongoStream {
   Result<StreamResult> run(const dataset::OplogFacts& facts) {
     began_ = context_.clock.monotonic();
     TRY(chain_.reload().while_doing("reading what is recorded of " + options_.dataset));
+    TRY(check_identity(chain_.server(), {facts.set_name, facts.set_id}, options_.dataset,
+                       options_.other_server));
     tell_facts(facts);
     TRY(begin());
     roll_up_if_due();
@@ -488,11 +490,9 @@ Result<StreamResult> stream_mongo(repo::Repository& repository, dataset::OplogSo
                                   const StreamOptions& options) {
   TRY(dataset::check_dataset_name(options.dataset));
   const dataset::OplogFacts facts = TRY(source.facts());
-  const auto snapshots = TRY(repository.snapshots());
-  const auto server = TRY(catalog::checked_tags(snapshots, {facts.set_name, facts.set_id},
-                                                options.dataset, options.other_server));
   StreamOptions known = options;
-  known.tags.insert(known.tags.end(), server.begin(), server.end());
+  for (std::string& tag : catalog::identity_tags({facts.set_name, facts.set_id}))
+    known.tags.push_back(std::move(tag));
   MongoStream stream(repository, source, known);
   return stream.run(facts);
 }
