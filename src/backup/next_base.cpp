@@ -83,7 +83,10 @@ Result<FullDecision> plan_next_base(repo::Repository& repository, const NextBase
     return fail(points.error());
   const FullHistory history =
       points.has_value() ? full_history(*points, snapshots, options.full.dataset) : FullHistory{};
-  return decide_full(history, repository.context().clock.now(), options.policy);
+  FullPolicy policy = options.policy;
+  // Nothing recorded can be continued.
+  policy.is_forced = policy.is_forced || options.full.other_server == catalog::OtherServer::accept;
+  return decide_full(history, repository.context().clock.now(), policy);
 }
 
 Result<NextBaseResult> next_base(repo::Repository& repository, mongo::Deployment& deployment,

@@ -8,6 +8,7 @@
 #include "backup/synthetic_catalog.hpp"
 #include "backup/synthetic_ground.hpp"
 #include "bson/ext_json.hpp"
+#include "catalog/dataset_status.hpp"
 #include "catalog/server_identity.hpp"
 #include "catalog/stored_base.hpp"
 #include "dataset/spill_files.hpp"
@@ -149,6 +150,7 @@ class SyntheticRun {
     result_.previous = ground.base.stored.id;
     base_.add_tags(identity_tags(catalog::identity_of(ground.base.stored.snapshot)));
     result_.at = ground.at;
+    result_.window = catalog::status_of(points_, label_.start, std::nullopt).window;
     if (!ground.is_later()) {
       result_.notes.emplace_back("nothing was recorded since the newest base");
       return std::move(result_);

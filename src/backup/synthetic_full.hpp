@@ -54,6 +54,8 @@ struct SyntheticResult {
   std::optional<DeferredBase> deferred;
   repo::SnapshotId previous;  // the base it was made from
   oplog::Timestamp at;
+  // The moments that can be recovered, from the oldest base that the same oplog continues.
+  std::optional<oplog::Recoverable> window;
   std::vector<SyntheticCollection> collections;  // ascending by namespace
   std::optional<oplog::MaterialiseReport> computed;
   // Failed: the finding is recorded, so that the next backup reads the server (full_choice.hpp).

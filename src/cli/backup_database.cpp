@@ -84,23 +84,15 @@ struct Window {
   oplog::Timestamp from, to;
 };
 
-// Of a base that was read: its own. Else those of the chain that it continues; the work is done, so
-// what can not be read now is only left out.
-std::optional<Window> window_of(repo::Repository& repository, const std::string& dataset,
-                                const backup::NextBaseResult& result) {
+// Of a base that was read: its own. Else those of the chain that it continues.
+std::optional<Window> window_of(const backup::NextBaseResult& result) {
   if (result.full) {
     const auto& base = result.full->base;
     if (!base.recoverable_from || !base.recoverable_to) return std::nullopt;
     return Window{*base.recoverable_from, *base.recoverable_to};
   }
-  const auto snapshots = repository.snapshots();
-  if (!snapshots.has_value() || !repository.load_index().has_value()) return std::nullopt;
-  const auto points = catalog::MongoPoints::load(repository, *snapshots, dataset);
-  if (!points.has_value()) return std::nullopt;
-  const auto window =
-      catalog::status_of(*points, repository.context().clock.now(), std::nullopt).window;
-  if (!window) return std::nullopt;
-  return Window{window->from, window->to};
+  const auto& window = result.synthetic->window;
+  return window ? std::optional(Window{window->from, window->to}) : std::nullopt;
 }
 
 nlohmann::ordered_json as_json(const std::string& dataset, const backup::NextBaseResult& result,
@@ -279,7 +271,7 @@ Result<backup::NextBaseOptions> next_base_options(const BackupDatabaseLine& line
     const auto lag = TRY(span_within("--max-lag", line.lag_max, {"1s", "1d"}));
     options.full.lag_max = std::chrono::duration_cast<std::chrono::seconds>(lag);
   }
-  options.policy.is_forced = common.is_full || line.is_other_server_accepted;
+  options.policy.is_forced = common.is_full;
   if (line.is_other_server_accepted) options.full.other_server = catalog::OtherServer::accept;
   options.rewrite.may_put_off = !line.is_new_base_wanted;
   options.policy.real_full_age_max = std::chrono::hours(line.full_every_days * hours_a_day);
@@ -294,7 +286,7 @@ Result<int> backup_database(Session& session, const BackupDatabaseLine& line,
   const auto started = session.context().clock.monotonic();
   const auto result = TRY(backup::next_base(*repository, *deployment, options));
   const auto spent = session.context().clock.monotonic() - started;
-  const auto window = window_of(*repository, line.dataset, result);
+  const auto window = window_of(result);
   tell_notes(session.context().log, result);
   warn_of_tags(session.context().log, common.tags, result);
   if (session.format() == OutputFormat::json)
