@@ -12,6 +12,7 @@
 #include "cli/base_json.hpp"
 #include "cli/environment.hpp"
 #include "cli/moment.hpp"
+#include "cli/option_group.hpp"
 #include "cli/option_range.hpp"
 #include "cli/output.hpp"
 

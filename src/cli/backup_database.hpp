@@ -5,9 +5,6 @@
 
 namespace holdfast::cli {
 
-// Of the options that only a database takes, in the help.
-constexpr const char* database_group = "A database";
-
 struct BackupDatabaseLine {
   std::string dataset;
   UriSource uri;

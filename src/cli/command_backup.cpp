@@ -11,6 +11,7 @@
 #include "cli/author.hpp"
 #include "cli/backup_database.hpp"
 #include "cli/command.hpp"
+#include "cli/option_group.hpp"
 #include "cli/output.hpp"
 #include "repo/node_time.hpp"
 
@@ -18,7 +19,6 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t problems_printed_max = 100;
-constexpr const char* files_group = "Files";
 
 // Texts as they stand on the line, before they become options of the use case.
 struct BackupLine {
@@ -159,19 +159,11 @@ bool means_database(const BackupLine& line) {
          std::any_of(paths.begin(), paths.end(), mongo::looks_like_uri);
 }
 
-// An option that would be passed over must not look as if it were heeded.
-Result<void> refuse_group(const CLI::App& verb, std::string_view group, std::string_view why) {
-  for (const auto* option : verb.get_options())
-    if (option->count() > 0 && option->get_group() == group)
-      return fail(ErrorCode::usage, fmt::format("{} {}", option->get_name(), why));
-  return {};
-}
-
 Result<int> run_backup(Session& session, const CLI::App& verb, const BackupLine& line) {
   const auto& paths = line.files.paths;
   if (!means_database(line)) {
     if (paths.empty()) return fail(ErrorCode::usage, "name what to save: PATH… or mongodb://…");
-    TRY(refuse_group(
+    TRY(refuse_options(
         verb, database_group,
         "is for a database (mongodb://…, --uri-file or --uri-command), not for files"));
     return backup_paths(session, line);
@@ -179,7 +171,7 @@ Result<int> run_backup(Session& session, const CLI::App& verb, const BackupLine&
   const bool is_one = paths.size() <= 1 && (paths.empty() || mongo::looks_like_uri(paths.front()));
   if (!is_one)
     return fail(ErrorCode::usage, "a database is saved alone: one mongodb://… and no paths");
-  TRY(refuse_group(verb, files_group, "is for files, not for a database"));
+  TRY(refuse_options(verb, files_group, "is for files, not for a database"));
   auto database = line.database;
   if (!paths.empty()) database.uri.text = paths.front();
   const BackupDatabaseCommon shared{line.files.tags, line.files.writer, line.full};

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/option_group.hpp"
 #include "cli/output.hpp"
 #include "cli/restore_database.hpp"
 #include "recover/restore_files.hpp"
@@ -11,7 +12,6 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t problems_printed_max = 100;
-constexpr const char* file_options = "Files";
 
 struct RestoreLine {
   recover::RestoreFilesOptions files;
@@ -107,14 +107,14 @@ Result<int> restore_snapshot(Session& session, const RestoreLine& line) {
 Result<int> run_restore(Session& session, const RestoreLine& line) {
   if (!line.database.is_meant()) {
     TRY(refuse_server_for_files(session, line.to, line.files.snapshot));
-    TRY(refuse_options(*line.verb, database_options, "is for a database, which --dataset names"));
+    TRY(refuse_options(*line.verb, database_group, "is for a database, which --dataset names"));
     return restore_snapshot(session, line);
   }
   if (!line.files.snapshot.empty())
     return fail(ErrorCode::usage, "a SNAPSHOT is of files; a database is named by --dataset");
-  TRY(refuse_options(*line.verb, file_options, "is for files, not for a database"));
+  TRY(refuse_options(*line.verb, files_group, "is for files, not for a database"));
   if (!line.database.undo.empty())
-    TRY(refuse_options(*line.verb, database_options, "does not go with --undo",
+    TRY(refuse_options(*line.verb, database_group, "does not go with --undo",
                        {"--undo", "--dataset", "--uri-file", "--uri-command"}));
   auto database = line.database;
   database.preview = line.dry_run;
@@ -123,7 +123,7 @@ Result<int> run_restore(Session& session, const RestoreLine& line) {
 }
 
 void add_file_options(CLI::App* verb, RestoreLine& given) {
-  constexpr const char* group = file_options;
+  constexpr const char* group = files_group;
   verb->add_option("-i,--include", given.files.include, "gitignore pattern of what to restore")
       ->group(group);
   verb->add_option("-e,--exclude", given.files.exclude, "gitignore pattern of what to leave out")

@@ -8,6 +8,7 @@
 #include "base/units.hpp"
 #include "cli/environment.hpp"
 #include "cli/moment.hpp"
+#include "cli/option_group.hpp"
 #include "cli/output.hpp"
 #include "cli/restore_undo.hpp"
 #include "cli/undelete.hpp"
@@ -193,18 +194,6 @@ Result<recover::MomentRequest> moment_request_of(const RestoreDatabaseLine& line
   return request;
 }
 
-Result<void> refuse_options(const CLI::App& verb, std::string_view group, std::string_view why,
-                            const std::vector<std::string>& allowed) {
-  const auto is_refused = [&](const CLI::Option* option) {
-    const bool is_allowed =
-        std::find(allowed.begin(), allowed.end(), option->get_name()) != allowed.end();
-    return option->get_group() == group && option->count() > 0 && !is_allowed;
-  };
-  const auto options = verb.get_options(is_refused);
-  if (options.empty()) return {};
-  return fail(ErrorCode::usage, fmt::format("{} {}", options.front()->get_name(), why));
-}
-
 Result<void> refuse_server_for_files(Session& session, const std::string& to,
                                      const std::string& snapshot) {
   const auto start = to.find_first_not_of(" \t\r\n");
@@ -220,7 +209,7 @@ Result<void> refuse_server_for_files(Session& session, const std::string& to,
 }
 
 void add_restore_database_options(CLI::App* verb, RestoreDatabaseLine& line) {
-  constexpr const char* group = database_options;
+  constexpr const char* group = database_group;
   verb->add_option("--dataset", line.dataset, "this database, onto the server of --to")
       ->group(group);
   verb->add_option("--at", line.at,

@@ -26,13 +26,6 @@ struct RestoreDatabaseLine {
   bool is_meant() const { return !dataset.empty() || !undo.empty(); }
 };
 
-// The heading of a database's options in the help of `restore`.
-constexpr const char* database_options = "A database";
-
-// Error usage, naming the first option of that group that stands on the line and is not allowed.
-Result<void> refuse_options(const CLI::App& verb, std::string_view group, std::string_view why,
-                            const std::vector<std::string>& allowed = {});
-
 // Error usage for a target that is a server (its password masked) when no dataset is named: files
 // would go into a directory of that name. Says of which dataset `snapshot` is, if it is of one.
 Result<void> refuse_server_for_files(Session& session, const std::string& to,

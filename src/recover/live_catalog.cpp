@@ -22,11 +22,6 @@ constexpr std::uint8_t empty_document[] = {5, 0, 0, 0, 0};
 // Added by FerretDB; not part of an index.
 constexpr std::string_view foreign_index_key = "storageEngine";
 
-std::string text_of(Document document, std::string_view name) {
-  const auto value = document.find(name);
-  return value && value->type == bson::Type::string ? std::string(value->as_text()) : std::string();
-}
-
 Result<LiveCollection> read_collection(const std::string& db, Document row) {
   LiveCollection out;
   out.db = db;
@@ -123,6 +118,11 @@ const Bytes* find_index(const std::vector<Bytes>& specs, std::string_view name) 
 }
 
 }  // namespace
+
+std::string text_of(Document document, std::string_view name) {
+  const auto value = document.find(name);
+  return value && value->type == bson::Type::string ? std::string(value->as_text()) : std::string();
+}
 
 Result<std::vector<std::string>> list_databases(mongo::Connection& connection) {
   bson::Builder command;

@@ -43,6 +43,9 @@ Result<bool> is_empty(mongo::Connection& connection, const std::string& db,
 bool is_system_database(std::string_view db);
 constexpr std::string_view notes_database = "holdfast_restore";
 
+// A text of a document that a server gave; empty: it has none of that name.
+std::string text_of(bson::Document document, std::string_view name);
+
 // Sentences about options and indexes that were asked for and that the server has not, and the
 // reverse for indexes. `ns` of old specs, `v`, and defaults do not count.
 std::vector<std::string> describe_options(ByteView wanted, ByteView found);

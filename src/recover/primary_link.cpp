@@ -2,16 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "recover/live_catalog.hpp"
+
 namespace holdfast::recover {
 
 namespace {
 
 using bson::Document;
-
-std::string text_of(Document document, std::string_view name) {
-  const auto value = document.find(name);
-  return value && value->type == bson::Type::string ? std::string(value->as_text()) : std::string();
-}
 
 std::int64_t number_of(Document document, std::string_view name) {
   const auto value = document.find(name);

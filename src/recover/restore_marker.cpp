@@ -24,12 +24,6 @@ std::string taken_over() {
       notes_database);
 }
 
-// Empty: there is none.
-std::string text_of(Document document, std::string_view name) {
-  const auto value = document.find(name);
-  return value && value->type == bson::Type::string ? std::string(value->as_text()) : std::string();
-}
-
 std::string_view text_of(RestoreState state) {
   switch (state) {
     case RestoreState::writing:
